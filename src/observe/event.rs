@@ -140,6 +140,8 @@ pub enum What {
     Blocked(Wait),
     /// The kernel's own sums for it, read while it was off the CPU.
     Sums(SchedStat),
+    /// The same, read of a thread that may have had the CPU meanwhile.
+    SumsInPassing(SchedStat),
     /// Time that the hypervisor has stolen from this machine's CPUs since boot, nanoseconds; it belongs to no process.
     Stolen(u64),
     /// A look at a thread without records.

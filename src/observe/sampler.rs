@@ -97,6 +97,11 @@ impl Sampler {
         for thread in process.threads.iter().filter(off_cpu).take(MOST_THREADS) {
             self.thread(pid, thread, scene, &mut tell);
         }
+        // By now it may be off the CPU; the turns show it.
+        let on_cpu = |thread: &&Thread| thread.is_alive() && thread.state == State::Running;
+        for thread in process.threads.iter().filter(on_cpu).take(MOST_THREADS) {
+            read_in_passing(pid, thread.tid, &mut tell);
+        }
     }
 
     fn thread(&mut self, pid: Pid, thread: &Thread, scene: &Scene, tell: &mut impl FnMut(u64, Pid, What)) {
@@ -105,7 +110,11 @@ impl Sampler {
         let same_stretch = |turns| self.asked.get(&tid).is_some_and(|(_, asked)| *asked == turns);
         let young = begin_ns.saturating_sub(thread.since_ns) < YOUNGEST_NS;
         let recently = self.asked.get(&tid).is_some_and(|(at, _)| begin_ns - at < AGAIN_NS);
-        if young || (same_stretch(thread.turns) && recently) {
+        if young {
+            // One that never sleeps for longer has wake-up delays, too.
+            return read_in_passing(pid, tid, tell);
+        }
+        if same_stretch(thread.turns) && recently {
             return;
         }
         // The values belong together only if the thread got no CPU between the first and the last read.
@@ -115,14 +124,16 @@ impl Sampler {
         let is_asleep = matches!(letter, Some('S' | 'D' | 'I'));
         let call = if is_asleep { current(pid, tid) } else { None };
         let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns) else {
-            return;
+            return tell(begin_ns, tid, What::SumsInPassing(before));
         };
         if let Some(letter) = letter {
             tell(at_ns, tid, What::Letter(letter));
         }
         // It sleeps and has had no CPU since. An awake thread may have got a turn that the kernel has counted already
         // and the records have not.
-        if letter != Some('R') {
+        if letter == Some('R') {
+            tell(begin_ns, tid, What::SumsInPassing(before));
+        } else {
             tell(at_ns, tid, What::Sums(after));
         }
         let wait = if is_asleep { probe_call(pid, tid, call, scene) } else { None };
@@ -138,6 +149,14 @@ impl Sampler {
             tell(at_ns, tid, What::Blocked(wait));
         }
         self.asked.insert(tid, (at_ns, thread.turns));
+    }
+}
+
+/// Reads the kernel's sums of a thread that may have the CPU, or get it any moment.
+fn read_in_passing(pid: Pid, tid: Pid, tell: &mut impl FnMut(u64, Pid, What)) {
+    let at_ns = monotonic_ns();
+    if let Some(sums) = stat::schedstat(pid, tid) {
+        tell(at_ns, tid, What::SumsInPassing(sums));
     }
 }
 

@@ -70,7 +70,11 @@ impl Timeline {
                     Some(thread) if go_on && thread.state == State::Running => {
                         thread.exiting = Some((*ppid, at_ns));
                     }
-                    _ => self.end_thread(pid, event.tid, *ppid, at_ns),
+                    _ => {
+                        let last_look_ns = self.last_look_ns(pid);
+                        self.end_thread(pid, event.tid, *ppid, at_ns);
+                        self.ended_since(pid, last_look_ns);
+                    }
                 }
             }
             What::Status(exit) => {
@@ -281,9 +285,26 @@ impl Timeline {
         }
     }
 
+    /// When the main thread of a sampled process was last seen.
+    fn last_look_ns(&self, pid: Pid) -> Option<u64> {
+        let process = self.by_pid(pid).filter(|process| process.is_alive() && self.is_sampled(process))?;
+        Some(process.main().since_ns)
+    }
+
+    /// Notes when a process that has ended now was last seen alive.
+    fn ended_since(&mut self, pid: Pid, last_look_ns: Option<u64>) {
+        if let Some(process) = self.latest(pid).filter(|process| !process.is_alive()) {
+            process.last_alive_ns = process.last_alive_ns.or(last_look_ns);
+        }
+    }
+
     /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is not known
     /// before it is read again.
     fn cut_waits_for(&mut self, pid: Pid, parent: Pid, at_ns: u64) {
+        if self.by_pid(parent).is_some_and(|parent| self.is_sampled(parent)) {
+            // Its next look shows how it has spent the time since the last one.
+            return;
+        }
         let Some(parent) = self.alive(parent) else { return };
         let blocked: Vec<(Pid, u32)> = parent
             .threads
@@ -350,17 +371,21 @@ impl Timeline {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.is_alive() {
             // Either its end was not recorded, and is known as precisely as its reaping; or its exit was, but not the last
-            // time that it left the CPU.
+            // time that it left the CPU. The time of a sampled one is unknown until it was gone.
+            let last_look_ns = self.last_look_ns(pid);
+            let Some(process) = self.by_pid(pid) else { return };
+            let unrecorded_ns = if last_look_ns.is_some() { at_ns } else { not_before_ns.max(1) };
             let living = process.threads.iter().filter(|thread| thread.is_alive());
             let ends: Vec<(Pid, Pid, u64)> = living
                 .map(|thread| {
-                    let (ppid, exited_ns) = thread.exiting.unwrap_or((Pid::UNKNOWN, not_before_ns.max(1)));
+                    let (ppid, exited_ns) = thread.exiting.unwrap_or((Pid::UNKNOWN, unrecorded_ns));
                     (thread.tid, ppid, exited_ns)
                 })
                 .collect();
             for (tid, ppid, exited_ns) in ends {
                 self.end_thread(pid, tid, ppid, exited_ns);
             }
+            self.ended_since(pid, last_look_ns.map(|look_ns| look_ns.max(not_before_ns)));
         }
         let Some(process) = self.latest(pid) else { return };
         let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));

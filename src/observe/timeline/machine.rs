@@ -192,6 +192,7 @@ impl Timeline {
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
             What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
+            What::SumsInPassing(kernel) => self.see_sums_in_passing(event.pid, event.tid, *kernel, at_ns),
             What::Stolen(ns) => {
                 let before = *self.stolen_before_ns.get_or_insert(*ns);
                 self.stolen_ns = if *ns == 0 { 0 } else { ns.saturating_sub(before) + STOLEN_STEP_NS };

@@ -92,6 +92,54 @@ fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
 }
 
 #[test]
+fn time_in_which_a_virtual_cpu_stood_still_is_not_moved_from_blocked_to_ready() {
+    // Woken 10 before its second turn, in which its CPU stood still for 400 after another thread had been woken on it.
+    let kernel = SchedStat { running_ns: 1_100_000, ready_ns: 400_010, turns: 2 };
+    let timeline = play(&[
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (100_000, 7, OFF),
+        (200_000, 7, ON),
+        (1_600_000, 7, What::Out { preempted: true }),
+        (1_700_000, 7, What::SumsInPassing(kernel)),
+    ]);
+    let process = timeline.by_pid(id(7)).unwrap();
+    let sums = process.sums_at(1_700_000);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (1_500_000, 100_010, 99_990));
+    assert!(process.threads[0].hides_ready_time(), "stolen time would be in none of the kernel's sums");
+}
+
+#[test]
+fn a_delay_that_the_kernel_books_as_time_on_the_cpu_is_running_up_to_20_microseconds_a_turn() {
+    let sums = |running_ns| {
+        let kernel = SchedStat { running_ns, ready_ns: 25_000, turns: 2 };
+        let begin = [(0, 2, forked(1)), (0, 7, forked(2)), (5_000, 7, ON), (15_000, 7, OFF)];
+        let more = [(115_000, 7, ON), (125_000, 7, OFF), (200_000, 7, What::Sums(kernel))];
+        play(&[&begin[..], &more].concat()).by_pid(id(7)).unwrap().sums_at(200_000)
+    };
+    let told =
+        |running_ns| (sums(running_ns).running_ns, sums(running_ns).ready_ns, sums(running_ns).blocked_ns);
+    assert_eq!(told(20_000), (20_000, 25_000, 155_000));
+    assert_eq!(told(50_000), (50_000, 25_000, 125_000));
+    assert_eq!(told(70_000), (60_000, 35_000, 105_000));
+}
+
+#[test]
+fn wake_up_delays_of_a_thread_that_sleeps_shortly_are_known_from_sums_of_the_same_turn() {
+    let kernel = |turns| What::SumsInPassing(SchedStat { running_ns: 20, ready_ns: 25, turns });
+    let begin = [(0, 2, forked(1)), (0, 7, forked(2)), (5, 7, ON), (15, 7, OFF), (115, 7, ON), (125, 7, OFF)];
+    let ready_ns = |more: &[(u64, i32, What)]| {
+        let timeline = play(&[&begin[..], more].concat());
+        let process = timeline.by_pid(id(7)).unwrap();
+        (process.sums_at(200).ready_ns, process.threads[0].hides_ready_time())
+    };
+    assert_eq!(ready_ns(&[(130, 7, kernel(2))]), (25, false));
+    assert_eq!(ready_ns(&[(130, 7, kernel(3))]), (5, true), "it has the CPU again by now");
+    assert_eq!(ready_ns(&[(130, 7, kernel(2)), (140, 7, ON), (150, 7, kernel(3))]), (25, true));
+}
+
+#[test]
 fn sums_that_disagree_with_the_kernel_are_told() {
     let kernel = SchedStat { running_ns: 50_000_000, ready_ns: 0, turns: 1 };
     let timeline = play(&[

@@ -84,8 +84,10 @@ pub struct Process {
     pub(super) pending: u64,
     /// From this time on the kernel recorded nothing of it, although it was alive.
     pub unrecorded_since_ns: Option<u64>,
-    /// When its last thread ended.
+    /// When its last thread ended; at the latest, if the end was found by a look.
     pub ended_ns: Option<u64>,
+    /// When it was last seen alive, if its end was found by a look.
+    pub(super) last_alive_ns: Option<u64>,
     /// How it ended, if known.
     pub exit: Option<Exit>,
     /// When and by whom it was reaped.
@@ -123,6 +125,7 @@ impl Process {
             pending: 0,
             unrecorded_since_ns: None,
             ended_ns: None,
+            last_alive_ns: None,
             exit: None,
             reaping: None,
             collected_by: None,
@@ -240,13 +243,16 @@ impl Process {
         }
     }
 
-    /// The sums of all its threads as if their present states ended at `now_ns`, and its time as a zombie.
+    /// The sums of all its threads as if their present states ended at `now_ns`, and its time as a zombie, at most: what is
+    /// unknown before an end that was found by a look may be in it.
     pub fn sums_at(&self, now_ns: u64) -> Sums {
         let mut sums = self.past_threads.0;
         self.threads.iter().for_each(|thread| sums += thread.sums_at(now_ns));
         if let Some(ended_ns) = self.ended_ns {
             let until_ns = self.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
-            sums.zombie_ns += until_ns.saturating_sub(ended_ns);
+            let by_itself = self.reaping.is_some_and(|reaping| reaping.by.is_none());
+            let from_ns = self.last_alive_ns.filter(|_| !by_itself).unwrap_or(ended_ns);
+            sums.zombie_ns += until_ns.saturating_sub(from_ns);
         }
         sums
     }
@@ -256,9 +262,9 @@ impl Process {
         self.ended_ns.unwrap_or(now_ns).saturating_sub(self.started_ns)
     }
 
-    /// The wake-up delays that the records do not show, of all listed threads.
-    pub fn hidden_ns(&self) -> u64 {
-        self.threads.iter().map(Thread::hidden_ns).sum()
+    /// The part of ready that the records do not show, of all listed threads.
+    pub fn hidden_ready_ns(&self) -> u64 {
+        self.threads.iter().map(|thread| thread.hidden_ns() - thread.hidden_running_ns()).sum()
     }
 
     /// How often one of its threads got a CPU.

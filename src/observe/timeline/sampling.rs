@@ -124,6 +124,7 @@ impl Timeline {
             process.unrecorded_since_ns.get_or_insert(since_ns);
         }
         process.ended_ns = None;
+        process.last_alive_ns = None;
         self.index.file(id, process);
         let Some(place) = process.threads.iter().rposition(|thread| thread.tid == pid) else { return };
         let main = &mut process.threads[place];

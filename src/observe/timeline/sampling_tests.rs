@@ -2,7 +2,7 @@
 
 use crate::observe::event::{Event, State, What};
 use crate::observe::timeline::{Limits, Records, Sums, Timeline};
-use crate::observe::waits::{Kind, Wait};
+use crate::observe::waits::{Ends, Kind, Wait};
 use crate::process::Exit;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
@@ -161,4 +161,38 @@ fn one_whose_end_is_learnt_after_that_of_its_parent_is_an_orphan_only_if_a_look_
     };
     assert_eq!(play(false), None);
     assert_eq!(play(true), Some((ID, Some(Pid::from_raw(1)))));
+}
+
+#[test]
+fn the_end_of_one_that_was_gone_at_a_look_is_somewhere_since_the_last_one() {
+    let end = What::Reaped { not_before_ns: 25, by_itself: false };
+    let timeline =
+        play(vec![(10, look(State::Blocked, 0, 0, 1)), (20, look(State::Blocked, 0, 0, 1)), (60, end)]);
+    let (process, sums) = (timeline.by_pid(ID).unwrap(), sums(&timeline));
+    assert_eq!((sums.blocked_ns, sums.unknown_ns, process.life_ns(60)), (10, 10 + 40, 60));
+    let reaping = process.reaping.unwrap();
+    assert_eq!((sums.zombie_ns, reaping.not_before_ns, reaping.not_after_ns), (60 - 25, 60, 60));
+}
+
+#[test]
+fn the_end_of_a_child_does_not_make_the_time_since_the_last_look_at_its_parent_a_wait() {
+    let mut timeline = Timeline::new(Limits::default()).with_records(Records::Nothing);
+    let child = Pid::from_raw(8);
+    let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
+    let for_child = |turns| {
+        let wait = Wait { ends: Ends::Only(vec![child]), ..Wait::outside(Kind::Child, "child 8") };
+        What::Sampled {
+            state: State::Blocked,
+            sums: SchedStat { turns, ..SchedStat::default() },
+            wait: Some(wait),
+        }
+    };
+    tell(0, ID, What::Rooted { ppid: Pid::from_raw(1), before_exec: SchedStat::default() });
+    tell(0, child, What::Forked { ppid: ID });
+    tell(10, ID, for_child(1));
+    tell(20, ID, for_child(1));
+    tell(40, child, What::Exited { ppid: ID });
+    tell(50, ID, look(State::Zombie, 5, 5, 3));
+    let sums = timeline.by_pid(ID).unwrap().sums_at(50);
+    assert_eq!((sums.blocked_ns, sums.running_ns, sums.ready_ns, sums.unknown_ns), (10, 5, 5, 10 + 20));
 }

@@ -52,6 +52,19 @@ impl Timeline {
         }
     }
 
+    /// The kernel's sums of a living thread that may have had a CPU meanwhile.
+    pub(super) fn see_sums_in_passing(&mut self, pid: Pid, tid: Pid, kernel: SchedStat, at_ns: u64) {
+        let stolen_ns = self.stolen_ns;
+        let Some(process) = self.by_pid(pid) else { return };
+        if self.is_sampled(process) {
+            return;
+        }
+        if let Some((process, place)) = self.find(tid) {
+            let older = process.older;
+            process.threads[place].compare_in_passing(at_ns, kernel, stolen_ns, older);
+        }
+    }
+
     pub(super) fn see_sums(&mut self, pid: Pid, tid: Pid, kernel: SchedStat, at_ns: u64) {
         let stolen_ns = self.stolen_ns;
         let Some(process) = self.by_pid(pid) else { return };

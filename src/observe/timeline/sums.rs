@@ -132,7 +132,7 @@ impl WaitSums {
 /// Records do not show when a blocked thread was woken, only when it got the CPU. The kernel's sums include that delay:
 /// as time in the run queue, or as time on the CPU, because a CPU that is woken for a thread books from the clock of the
 /// wake-up (`rq_clock_skip_update`). So the kernel's time on a CPU and in the run queue, minus the same by the records,
-/// is the hidden delay: it is moved from blocked to ready. Without any correction must agree how often the thread got a
+/// is the hidden delay: it is moved from blocked to running and ready, as the kernel has it. Without any correction must agree how often the thread got a
 /// CPU, for how long, and that the kernel's time on a CPU and in the run queue together is not the smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
@@ -154,14 +154,34 @@ pub struct Check {
     pub unrecorded_ns: u64,
 }
 
+/// At most what the kernel counts as a part of a turn before and after its records.
+const A_TURN_NS: u64 = 20_000;
+
 impl Check {
-    /// The wake-up delays, which the records do not show.
+    /// The wake-up delays, which the records do not show, at least.
     ///
-    /// Stolen time is time on the CPU by the records only, so that time in the run queue by the kernel and not by the
-    /// records is a hidden delay in any case.
+    /// Time on the CPU by the records only may be in the kernel's time in the run queue: if a virtual CPU stands still
+    /// after another thread was woken on it, the kernel books the time from the wake-up on as the run queue's
+    /// (`rq_clock_skip_update`), and the switch is recorded when the CPU goes on. It is no delay of a wake-up.
     pub fn hidden_ns(&self) -> u64 {
-        let all = (self.running_ns.1 + self.ready_ns.1).saturating_sub(self.running_ns.0 + self.ready_ns.0);
-        all.max(self.ready_ns.1.saturating_sub(self.ready_ns.0))
+        (self.running_ns.1 + self.ready_ns.1).saturating_sub(self.running_ns.0 + self.ready_ns.0)
+    }
+
+    /// The part of [`hidden_ns`](Self::hidden_ns) that the kernel books as time on the CPU, as `getrusage` and `top` show it:
+    /// it counts from the decision to switch, or from the wake-up.
+    pub fn hidden_running_ns(&self) -> u64 {
+        let more_ns = self.running_ns.1.saturating_sub(self.running_ns.0);
+        more_ns.min(self.turns.1 * A_TURN_NS).min(self.hidden_ns())
+    }
+
+    /// Whether the kernel has so much less time on the CPU that a part of the delays may be missing in
+    /// [`hidden_ns`](Self::hidden_ns): stolen time is in none of its sums.
+    pub fn lacks_running_time(&self) -> bool {
+        const ENDS_NS: u64 = 100_000;
+        const PART: u64 = 1_000;
+        let all_ns = self.running_ns.0 + self.ready_ns.0;
+        let short_ns = self.running_ns.0.saturating_sub(self.running_ns.1);
+        short_ns > ENDS_NS + all_ns / PART && self.ready_ns.1 > self.ready_ns.0
     }
 
     /// How far the two sources are apart: on the CPU by one and not by the other, or on the CPU and in the run queue by the
@@ -192,7 +212,6 @@ impl Check {
     ///
     /// all together at most 1 ms plus 2 % of the lifetime.
     pub fn tolerance_ns(&self) -> u64 {
-        const A_TURN_NS: u64 = 20_000;
         const CLOCKS: u64 = 2_000;
         const ENDS_NS: u64 = 100_000;
         const MOST_NS: u64 = 1_000_000;

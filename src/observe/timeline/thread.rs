@@ -150,26 +150,33 @@ impl Thread {
         span
     }
 
-    /// The sums as if the current state ended at `now_ns`, with wake-up delays moved from blocked to ready as far as the
-    /// kernel's sums show them.
+    /// The sums as if the current state ended at `now_ns`, with wake-up delays moved from blocked to running and ready as far
+    /// as the kernel's sums show them.
     pub fn sums_at(&self, now_ns: u64) -> Sums {
         let mut sums = self.recorded_at(now_ns);
         let hidden_ns = self.hidden_ns().min(sums.blocked_ns);
+        let running_ns = self.hidden_running_ns().min(hidden_ns);
         sums.blocked_ns -= hidden_ns;
-        sums.ready_ns += hidden_ns;
+        sums.running_ns += running_ns;
+        sums.ready_ns += hidden_ns - running_ns;
         sums
     }
 
     /// Whether some of its wake-up delays are not known from the kernel's sums: they were not read since, or they leave out
-    /// time in the run queue that the records have.
+    /// time in the run queue or on a CPU that the records have.
     pub fn hides_ready_time(&self) -> bool {
-        let fewer_turns = self.check.is_some_and(|check| check.turns.0 > check.turns.1);
-        self.woken_unchecked || self.woken_before_base || fewer_turns
+        let lacks = |check: Check| check.turns.0 > check.turns.1 || check.lacks_running_time();
+        self.woken_unchecked || self.woken_before_base || self.check.is_some_and(lacks)
     }
 
     /// Its wake-up delays, which the records do not show and the kernel's sums do.
     pub fn hidden_ns(&self) -> u64 {
         self.check.map_or(0, |check| check.hidden_ns())
+    }
+
+    /// The part of them that the kernel books as time on the CPU.
+    pub fn hidden_running_ns(&self) -> u64 {
+        self.check.map_or(0, |check| check.hidden_running_ns())
     }
 
     /// What it was and is blocked on, the longest first: numbers of waits, and sums.
@@ -202,6 +209,21 @@ impl Thread {
         }
     }
 
+    /// Compares with the kernel's sums that were read at `at_ns` without a proof that the thread slept: they are of the same
+    /// time as the records if they have as many turns, and complete but for the current time in the run queue.
+    pub(super) fn compare_in_passing(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64, older: bool) {
+        let off_cpu = matches!(self.state, State::Blocked | State::Ready);
+        if !off_cpu || at_ns < self.since_ns || (older && self.base.is_none()) {
+            return;
+        }
+        let base = self.base.unwrap_or_default();
+        // A turn that the kernel has left out before is missing for good.
+        let left_out = self.check.map_or(0, |check| check.turns.0.saturating_sub(check.turns.1));
+        if kernel.turns.saturating_sub(base.turns) + left_out == self.turns {
+            self.check(at_ns, self.sums, kernel, stolen_ns);
+        }
+    }
+
     /// Compares with the kernel's sums, read at `at_ns`, if the thread was off the CPU and not in the run queue: otherwise
     /// the kernel has not booked the current state yet.
     ///
@@ -220,6 +242,10 @@ impl Thread {
             self.woken_before_base |= std::mem::take(&mut self.woken_unchecked);
             return;
         }
+        self.check(at_ns, sums, kernel, stolen_ns);
+    }
+
+    fn check(&mut self, at_ns: u64, sums: Sums, kernel: SchedStat, stolen_ns: u64) {
         self.woken_unchecked = false;
         let base = self.base.unwrap_or_default();
         let last_record_ns = self.exiting.map(|(_, at_ns)| at_ns);

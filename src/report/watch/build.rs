@@ -176,7 +176,7 @@ impl Builder<'_> {
             zombie_ns: sums.zombie_ns,
             zombie_at_least_ns: zombie_at_least_ns.min(sums.zombie_ns),
             cpu_ns: sums.running_ns,
-            wake_delay_ns: checks().next().map(|_| process.hidden_ns()),
+            wake_delay_ns: checks().next().map(|_| process.hidden_ready_ns()),
             turns: process.turns(),
             preempted: process.preempted(),
             n_threads: process.n_threads,
