@@ -260,8 +260,7 @@ impl Thread {
             // Where the last record gives the time of the end, too: it can lose the CPU once more on its way out.
             unrecorded_ns: self
                 .ended_ns
-                .zip(last_record_ns)
-                .map_or(0, |(ended_ns, last_ns)| ended_ns.saturating_sub(last_ns).max(1)),
+                .map_or(0, |ended_ns| ended_ns.saturating_sub(last_record_ns.unwrap_or(ended_ns)).max(1)),
         });
     }
 }

@@ -185,7 +185,8 @@ fn native_trace() -> Outcome {
 /// Runs `proclab watch` where tracefs is mounted, as root; the report, or nothing where that can't be.
 fn as_root(command: &[&str]) -> Result<Option<Value>, Failed> {
     let proclab = env!("CARGO_BIN_EXE_proclab");
-    let mount = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"";
+    let mount =
+        "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"";
     let output = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", mount, "sh", proclab, "watch", "--tier", "root", "--format", "json", "--"])
         .args(command)
@@ -217,7 +218,7 @@ fn namespace() -> Outcome {
                 "--mount-proc",
                 "sh",
                 "-c",
-                "mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"",
+                "mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"",
             ])
             .args(["sh", env!("CARGO_BIN_EXE_proclab"), "watch", "--format", "json"])
             .args(["--tier", tier, "--", "sh", "-c", "sleep 0.1; true"])
