@@ -164,7 +164,7 @@ fn a_search_with_copies_finds_what_a_search_without_them_does() {
         works.push((races.path("dir"), program(), true, 0, 30));
         works.push((races.path("dir"), program(), false, 0, 20));
         works.push((reader.path("dir"), program(), true, 0, 30));
-        works.push((reader.path("dir"), program(), true, 1, 40));
+        works.push((reader.path("dir"), program(), true, 1, 60));
         works.push((reader.path("dir"), program(), false, 0, 20));
     }
     for (folder, argv, exhaustive, kills, most) in works {
