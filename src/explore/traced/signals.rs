@@ -27,14 +27,7 @@ pub(super) const DECIDED: &str = "signals";
 
 /// The fact that this process receives signals.
 pub(super) fn receives(name: &str) -> String {
-    format!("{name}{RECEIVES}")
-}
-
-const RECEIVES: &str = " receives signals";
-
-/// Whether this is that fact of some process.
-pub(super) fn is_received(fact: &str) -> bool {
-    fact.ends_with(RECEIVES)
+    format!("{name} receives signals")
 }
 
 /// The fact that handlers of this process make system calls, so that more than its memory matters to them.
@@ -51,7 +44,15 @@ fn may_be_ended(name: &str) -> String {
 
 /// The fact that another process sends this one signals, besides the kernel when a child ends.
 pub(super) fn is_sent(name: &str) -> String {
-    format!("{name} is sent signals")
+    format!("{name}{SENT}")
+}
+
+const SENT: &str = " is sent signals";
+
+/// Whether it matters when a process changes its handlers for other signals than `SIGCHLD`: some are sent, or one handler may
+/// change another.
+pub(super) fn makes_handlers_matter(fact: &str) -> bool {
+    fact.ends_with(SENT) || makes_calls(fact)
 }
 
 /// The fact that the end of one child may interrupt a call of this process that the end of another completes.

@@ -25,7 +25,7 @@ use nix::libc;
 use super::handlers::shares_word;
 use super::plan::Plan;
 use super::shared::SHARED;
-use super::signals::{is_received, makes_calls};
+use super::signals::{makes_calls, makes_handlers_matter};
 use super::world::World;
 use crate::sys::ptrace::arch;
 use crate::sys::ptrace::filter::{Filter, Handlers};
@@ -192,8 +192,8 @@ pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     if !learned.iter().any(|fact| shares_word(fact)) {
         passed.extend(local::BUFFERS.iter().map(|row| row.number));
     }
-    let handlers =
-        if learned.iter().any(|fact| is_received(fact)) { Handlers::All } else { Handlers::Children };
+    let all = learned.iter().any(|fact| makes_handlers_matter(fact));
+    let handlers = if all { Handlers::All } else { Handlers::Children };
     Filter::new(&passed, &REFUSED, handlers)
 }
 
