@@ -5,6 +5,9 @@
 //! stop the process after each access to one of these words, and a signal may arrive there as at a system call. There are
 //! four debug registers; a handler that shares more words is reported as uncontrolled.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use nix::libc;
 
 use super::machine::{Done, Machine, failed};
@@ -26,6 +29,8 @@ const AMID: &str =
 const WORD: u64 = 8;
 /// The size of the area below the stack pointer that a function may use (System V ABI), in bytes.
 const RED_ZONE: u64 = 128;
+/// The length of a buffer whose length is not the next argument of its call, in bytes.
+const SHORT: u64 = 64;
 /// The maximum number of traced instructions of a handler.
 const MOST_INSTRUCTIONS: u64 = 50_000;
 
@@ -54,9 +59,24 @@ fn word_fact(name: &str, word: Watched) -> String {
 const CHANGED: &str = "a handler changes";
 const READ: &str = "a handler reads";
 
-/// Whether the fact is that a process shares a variable with its handlers.
-pub(super) fn shares_word(fact: &str) -> bool {
-    fact.starts_with(CHANGED) || fact.starts_with(READ)
+/// The addresses at which a buffer would meet one of the variables that processes are known to share with their handlers.
+pub(super) fn shared_with_handlers(learned: &BTreeSet<String>) -> Vec<Range<u64>> {
+    let is_word = |fact: &&String| fact.starts_with(CHANGED) || fact.starts_with(READ);
+    let mut ranges: Vec<Range<u64>> = learned
+        .iter()
+        .filter(is_word)
+        .filter_map(|fact| word_of(fact.rsplit_once("0x")?.1))
+        .map(|(address, length)| address.saturating_sub(SHORT - 1)..address.saturating_add(length))
+        .collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup();
+    ranges
+}
+
+/// The address and length at the end of such a fact.
+fn word_of(place: &str) -> Option<(u64, u64)> {
+    let (address, length) = place.split_once(' ')?;
+    Some((u64::from_str_radix(address, 16).ok()?, length.parse().ok()?))
 }
 
 /// The fact that handlers of a process read what they change, so that two signals differ from one.
@@ -80,9 +100,7 @@ impl World {
             let prefix = format!("{kind} of {name} 0x");
             let known = self.learned.iter().filter_map(|fact| fact.strip_prefix(prefix.as_str()));
             let known = known.filter_map(|place| {
-                let (address, length) = place.split_once(' ')?;
-                let address = u64::from_str_radix(address, 16).ok()?;
-                Some(Watched { address, length: length.parse().ok()?, reads })
+                word_of(place).map(|(address, length)| Watched { address, length, reads })
             });
             let new: Vec<Watched> =
                 known.filter(|word| !words.iter().any(|known| known.covers(word))).collect();
@@ -100,8 +118,6 @@ impl World {
 
     /// Whether the call at which the task is reads or writes a word that it shares with its handlers.
     pub(super) fn shares_buffer_with_handlers(&self, task: usize) -> bool {
-        /// The length of a buffer whose length is not the next argument.
-        const SHORT: u64 = 64;
         const LONGEST_BUFFER: u64 = 1 << 20;
         let words = self.shared_words(task);
         let call = self.call(task);

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use super::checkpoint::{Checkpoints, Prelude};
 use super::limits::Command;
+use super::loader::Loaders;
 use super::objects::Objects;
 use super::outcome::Outcome;
 use super::program::Image;
@@ -82,6 +83,7 @@ pub struct Machine {
     pub(super) lines: Option<Vec<Option<String>>>,
     #[cfg(feature = "cli")]
     information: super::lines::Lines,
+    pub(super) loaders: Loaders,
     /// Where executions begin.
     pub(super) checkpoints: Checkpoints,
     /// The template that is on its way to a checkpoint.
@@ -168,6 +170,7 @@ impl Machine {
             lines: None,
             #[cfg(feature = "cli")]
             information: super::lines::Lines::default(),
+            loaders: Loaders::default(),
             checkpoints: Checkpoints::new(command),
             prelude: None,
             outcomes: BTreeSet::new(),

@@ -15,6 +15,7 @@ mod jobs;
 mod limits;
 #[cfg(feature = "cli")]
 mod lines;
+mod loader;
 mod machine;
 mod noise;
 mod numbers;

@@ -106,8 +106,8 @@ pub(super) fn inodes(streams: &[OwnedFd; 2]) -> io::Result<[(u64, u64); 2]> {
 }
 
 /// In a task that has just executed a program, derives the random bytes on its stack from `name`, and hides the clock in its
-/// memory, so that it asks the kernel for the time.
-pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
+/// memory, so that it asks the kernel for the time. Returns where the dynamic loader is, 0 if there is none.
+pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<u64> {
     const WORD: u64 = 8;
     const MOST: usize = 1 << 20;
     /// Pieces that end where a page ends, because the next may not be mapped.
@@ -133,9 +133,11 @@ pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
             break;
         }
     }
+    let mut loader = 0;
     for _ in 0..64 {
         match word(at)? {
             libc::AT_NULL => break,
+            libc::AT_BASE => loader = word(at + WORD)?,
             libc::AT_SYSINFO_EHDR => memory::write(tid, at, &libc::AT_IGNORE.to_ne_bytes())?,
             libc::AT_RANDOM => {
                 let bytes: Vec<u8> = (0..16).map(|place| noise(name, (1 << 40) + place)).collect();
@@ -145,5 +147,5 @@ pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
         }
         at += 2 * WORD;
     }
-    Ok(())
+    Ok(loader)
 }

@@ -16,6 +16,8 @@ pub struct Mapping {
     pub end: u64,
     /// Whether the process may write to it.
     pub is_writable: bool,
+    /// Whether it may execute it.
+    pub is_executable: bool,
     /// Whether what is written to it is shared.
     pub is_shared: bool,
     /// Whether the dynamic loader lies here.
@@ -52,6 +54,7 @@ fn parse(line: &str) -> Option<Mapping> {
         start: bound(start)?,
         end: bound(end)?,
         is_writable: mode.get(1) == Some(&b'w'),
+        is_executable: mode.get(2) == Some(&b'x'),
         is_shared: mode.get(3) == Some(&b's'),
         is_loader: file.starts_with("ld-") || file.starts_with("ld."),
         path,

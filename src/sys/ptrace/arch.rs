@@ -116,6 +116,11 @@ impl Registers {
         }
     }
 
+    /// Passes over an instruction of this length.
+    pub fn pass_over(&mut self, length: u64) {
+        self.0.rip += length;
+    }
+
     /// The number of the call, at its entry.
     pub fn number(&self) -> i64 {
         self.0.orig_rax.cast_signed()
@@ -195,6 +200,11 @@ impl Registers {
 
     /// Does nothing: the counter of this architecture is read without a trap.
     pub fn answer_counter(&mut self, _value: u64, _length: u64) {}
+
+    /// Passes over an instruction of this length.
+    pub fn pass_over(&mut self, length: u64) {
+        self.0.pc += length;
+    }
 
     /// The number of the call, at its entry.
     pub fn number(&self) -> i64 {

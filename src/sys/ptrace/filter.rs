@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "nix does not wrap seccomp")]
 
 use std::io;
+use std::ops::Range;
 
 use nix::errno::Errno;
 use nix::libc::{self, sock_filter, sock_fprog};
@@ -18,6 +19,21 @@ pub enum Handlers {
     All,
     /// `SIGCHLD`.
     Children,
+}
+
+/// What a filter does with the calls that do not stop the program.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// The calls that pass.
+    pub passed: &'a [i64],
+    /// The calls that fail with `ENOSYS`.
+    pub refused: &'a [i64],
+    /// The signals whose new handlers stop.
+    pub handlers: Handlers,
+    /// If given, `rt_sigprocmask` passes unless one of its pointers is in one of these ranges, each within 4 GiB.
+    pub masks: Option<&'a [Range<u64>]>,
+    /// The instructions of the dynamic loader, within 4 GiB: its calls on descriptors pass, and so do its private mappings.
+    pub loader: Option<Range<u64>>,
 }
 
 /// A seccomp filter.
@@ -36,13 +52,13 @@ const X32: u32 = 0x4000_0000;
 // little-endian.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
+const INSTRUCTION: u32 = 8;
 const ARGUMENTS: u32 = 16;
 
 impl Filter {
-    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings, questions about a signal's handler,
-    /// and new handlers of signals that are not in `handlers`; calls in `refused`, and those of another architecture,
-    /// fail with `ENOSYS`; all others stop for the tracer.
-    pub fn new(passed: &[i64], refused: &[i64], handlers: Handlers) -> Self {
+    /// Creates a filter. Beside what the rules say, private anonymous mappings and questions about a signal's handler pass,
+    /// and calls of another architecture are refused; all other calls stop for the tracer.
+    pub fn new(rules: &Rules<'_>) -> Self {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
         let mut program = vec![
             statement(LOAD_WORD, ARCHITECTURE),
@@ -52,14 +68,20 @@ impl Filter {
             jump(JUMP_IF_NOT_LESS, X32, 0, 1),
             statement(RETURN, refuse),
         ];
-        let answers = [(passed, libc::SECCOMP_RET_ALLOW), (refused, refuse)];
+        let answers = [(rules.passed, libc::SECCOMP_RET_ALLOW), (rules.refused, refuse)];
         for (numbers, answer) in answers {
             for number in numbers.iter().filter(|number| **number != ABSENT) {
                 program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 1));
                 program.push(statement(RETURN, answer));
             }
         }
-        if handlers == Handlers::Children {
+        if let Some(text) = rules.loader.as_ref().filter(|text| is_narrow(text)) {
+            program.extend(pass_loader(text));
+        }
+        if let Some(ranges) = rules.masks.filter(|ranges| ranges.len() <= MOST_RANGES) {
+            program.extend(pass_masks(ranges));
+        }
+        if rules.handlers == Handlers::Children {
             program.extend([
                 jump(JUMP_IF_EQUAL, libc::SYS_rt_sigaction as u32, 0, 4),
                 statement(LOAD_WORD, ARGUMENTS),
@@ -103,6 +125,66 @@ impl Filter {
             unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
         Errno::result(result).map(drop).map_err(Into::into)
     }
+}
+
+/// The maximum number of ranges that are compared with pointers, because a jump skips at most 255 instructions.
+const MOST_RANGES: usize = 16;
+
+/// Whether all addresses of the range have the same upper half.
+fn is_narrow(range: &Range<u64>) -> bool {
+    !range.is_empty() && range.start >> 32 == range.end >> 32
+}
+
+/// Lets calls of the loader pass: those on descriptors, and private mappings. The number of the call is loaded before and after.
+fn pass_loader(text: &Range<u64>) -> Vec<sock_filter> {
+    let calls: &[sock_filter] = &[
+        statement(LOAD_WORD, NUMBER),
+        jump(JUMP_IF_EQUAL, libc::SYS_close as u32, 9, 0),
+        jump(JUMP_IF_EQUAL, libc::SYS_read as u32, 8, 0),
+        jump(JUMP_IF_EQUAL, libc::SYS_pread64 as u32, 7, 0),
+        jump(JUMP_IF_EQUAL, libc::SYS_fstat as u32, 6, 0),
+        jump(JUMP_IF_EQUAL, libc::SYS_newfstatat as u32, 0, 2),
+        // With this flag, and from the loader, the path is empty.
+        statement(LOAD_WORD, ARGUMENTS + 8 * 3),
+        jump(JUMP_IF_SET, libc::AT_EMPTY_PATH as u32, 3, 4),
+        jump(JUMP_IF_EQUAL, libc::SYS_mmap as u32, 0, 3),
+        statement(LOAD_WORD, ARGUMENTS + 8 * 3),
+        jump(JUMP_IF_SET, libc::MAP_SHARED as u32, 1, 0),
+        statement(RETURN, libc::SECCOMP_RET_ALLOW),
+    ];
+    let skipped = calls.len() as u8;
+    let mut program = vec![
+        statement(LOAD_WORD, INSTRUCTION + 4),
+        jump(JUMP_IF_EQUAL, (text.start >> 32) as u32, 0, skipped + 3),
+        statement(LOAD_WORD, INSTRUCTION),
+        jump(JUMP_IF_NOT_LESS, text.start as u32, 0, skipped + 1),
+        jump(JUMP_IF_NOT_LESS, text.end as u32, skipped, 0),
+    ];
+    program.extend(calls);
+    program.push(statement(LOAD_WORD, NUMBER));
+    program
+}
+
+/// Lets `rt_sigprocmask` pass if neither of its pointers, the second and third argument, is in one of the ranges. The number
+/// of the call is loaded before and after.
+fn pass_masks(ranges: &[Range<u64>]) -> Vec<sock_filter> {
+    let is_in = |(pointer, range): (u32, &Range<u64>)| {
+        [
+            statement(LOAD_WORD, ARGUMENTS + 8 * pointer + 4),
+            jump(JUMP_IF_EQUAL, (range.start >> 32) as u32, 0, 4),
+            statement(LOAD_WORD, ARGUMENTS + 8 * pointer),
+            jump(JUMP_IF_NOT_LESS, range.start as u32, 0, 2),
+            jump(JUMP_IF_NOT_LESS, range.end as u32, 1, 0),
+            statement(RETURN, libc::SECCOMP_RET_TRACE),
+        ]
+    };
+    let pointers = ranges.iter().flat_map(|range| [(1, range), (2, range)]);
+    let mut call: Vec<sock_filter> = pointers.flat_map(is_in).collect();
+    let answer = if ranges.iter().all(is_narrow) { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_TRACE };
+    call.push(statement(RETURN, answer));
+    let mut program = vec![jump(JUMP_IF_EQUAL, libc::SYS_rt_sigprocmask as u32, 0, call.len() as u8)];
+    program.extend(call);
+    program
 }
 
 fn statement(code: u16, k: u32) -> sock_filter {

@@ -47,6 +47,20 @@ pub fn protected_pointer(pid: Pid, address: u64) -> io::Result<u64> {
     Ok(word.cast_unsigned())
 }
 
+/// Replaces the two bytes `old` of a stopped task by `new`, even where it may not write itself.
+///
+/// # Errors
+/// `EINVAL` when something else is there; as [`read`].
+pub fn replace(pid: Pid, address: u64, old: [u8; 2], new: [u8; 2]) -> io::Result<()> {
+    let mut word = nix::sys::ptrace::read(pid.as_nix(), address as *mut _)?.to_ne_bytes();
+    if !word.starts_with(&old) {
+        return Err(nix::errno::Errno::EINVAL.into());
+    }
+    word[..2].copy_from_slice(&new);
+    nix::sys::ptrace::write(pid.as_nix(), address as *mut _, i64::from_ne_bytes(word))?;
+    Ok(())
+}
+
 /// Reads a NUL-terminated string of at most `most` bytes. No piece that it reads crosses a page boundary, because the
 /// next page may not be mapped.
 ///

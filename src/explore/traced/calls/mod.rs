@@ -18,17 +18,18 @@ mod time;
 mod waits;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use nix::libc;
 
-use super::handlers::shares_word;
+use super::handlers::shared_with_handlers;
 use super::plan::Plan;
 use super::shared::SHARED;
 use super::signals::{makes_calls, makes_handlers_matter};
 use super::world::World;
 use crate::sys::ptrace::arch;
-use crate::sys::ptrace::filter::{Filter, Handlers};
+use crate::sys::ptrace::filter::{Filter, Handlers, Rules};
 
 pub(super) use descriptors::{FICLONE, is_write, keep_output, shared_lock, writes_in_pieces};
 pub(super) use ipc::IPC;
@@ -179,8 +180,9 @@ const REFUSED: [i64; 14] = [
     libc::SYS_mount,
 ];
 
-/// The filter that stops the program at every call except those that affect only the caller.
-pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
+/// The filter that stops the program at every call except those that affect only the caller, and those with which the
+/// dynamic loader, whose instructions are at `loader`, reads libraries.
+pub(super) fn filter(learned: &BTreeSet<String>, loader: Option<Range<u64>>) -> Filter {
     let mut passed = Vec::new();
     if !learned.contains(SHARED) {
         passed.extend(local::MEMORY);
@@ -189,12 +191,18 @@ pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     if !learned.iter().any(|fact| makes_calls(fact)) {
         passed.extend(local::STATE.iter().map(|row| row.number));
     }
-    if !learned.iter().any(|fact| shares_word(fact)) {
+    let watched = shared_with_handlers(learned);
+    if watched.is_empty() {
         passed.extend(local::BUFFERS.iter().map(|row| row.number));
     }
     let all = learned.iter().any(|fact| makes_handlers_matter(fact));
-    let handlers = if all { Handlers::All } else { Handlers::Children };
-    Filter::new(&passed, &REFUSED, handlers)
+    Filter::new(&Rules {
+        passed: &passed,
+        refused: &REFUSED,
+        handlers: if all { Handlers::All } else { Handlers::Children },
+        masks: Some(&watched),
+        loader,
+    })
 }
 
 /// The name of a call that has no row.

@@ -79,6 +79,7 @@ impl Machine {
                         return Ok(());
                     }
                     if is_visible {
+                        self.has_made_step(registers.instruction());
                         self.world.tasks[index].state = State::Entry;
                         self.world.hold_before(index);
                         return Ok(());
@@ -288,8 +289,12 @@ impl Machine {
         let mut registers = Registers::of(tid)?;
         let code = crate::sys::ptrace::memory::read(tid, registers.instruction(), 3)?;
         let Some(length) = crate::sys::ptrace::arch::reads_counter(&code) else { return Ok(false) };
-        self.world.tasks[index].clock += 1;
-        registers.answer_counter(self.world.tasks[index].clock, length);
+        if self.measures_loading(registers.instruction(), &code) {
+            registers.pass_over(length);
+        } else {
+            self.world.tasks[index].clock += 1;
+            registers.answer_counter(self.world.tasks[index].clock, length);
+        }
         registers.set(tid)?;
         Ok(true)
     }

@@ -65,7 +65,7 @@ impl Machine {
         if (network || ipc) && namespace::renew(network, ipc).is_err() {
             self.world.note("the network or the System V IPC of this machine, which other programs use");
         }
-        let filter = calls::filter(&self.world.learned);
+        let filter = calls::filter(&self.world.learned, self.silent_loader());
         let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let program = Program {
             path: &self.image.path,

@@ -112,8 +112,9 @@ impl Machine {
         (task.handler, task.is_watched, task.catches_children) = (None, false, false);
         let name = task.name.clone();
         let tid = self.world.tid(index);
-        if program::hide_chance(tid, &name).is_err() {
-            self.world.note("the addresses and random bytes that the kernel gives a program");
+        match program::hide_chance(tid, &name) {
+            Ok(base) => self.meet_loader(index, base),
+            Err(_) => self.world.note("the addresses and random bytes that the kernel gives a program"),
         }
         // Descriptors may have been closed by the exec.
         let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().filter_map(Result::ok);
