@@ -160,6 +160,8 @@ pub enum What {
     },
     /// How the process ended.
     Status(Exit),
+    /// Its last thread has ended: it was found to be a zombie.
+    Ended,
     /// Its parent ended, and it has a new one.
     Adopted {
         /// The new parent.

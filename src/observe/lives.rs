@@ -270,6 +270,7 @@ impl Lives {
         let Some(life) = self.lives.get_mut(&pid) else { return };
         life.told = true;
         let at_ns = monotonic_ns();
+        events.push(Event { at_ns, pid, tid: pid, what: What::Ended });
         let status = match child_status(pid, Zombie::Leave) {
             Some(how) => Some(how),
             None => stat::status_of_zombie(pid),

@@ -68,11 +68,13 @@ impl Timeline {
                 let go_on = matches!(self.records, Records::ToTheLast | Records::Everything);
                 match self.alive(pid).and_then(|process| process.thread(event.tid)) {
                     Some(thread) if go_on && thread.state == State::Running => {
-                        thread.exiting = Some((*ppid, at_ns));
+                        thread.exiting = Some(at_ns);
+                        self.see_parent(pid, *ppid, at_ns);
                     }
                     _ => {
                         let last_look_ns = self.last_look_ns(pid);
-                        self.end_thread(pid, event.tid, *ppid, at_ns);
+                        self.see_parent(pid, *ppid, at_ns);
+                        self.end_thread(pid, event.tid, at_ns);
                         self.ended_since(pid, last_look_ns);
                     }
                 }
@@ -84,7 +86,12 @@ impl Timeline {
                 }
                 // For a sampled process nothing else shows the time of its end.
                 if self.by_pid(pid).is_some_and(|process| self.is_sampled(process)) {
-                    self.end_thread(pid, pid, Pid::UNKNOWN, at_ns);
+                    self.end_thread(pid, pid, at_ns);
+                }
+            }
+            What::Ended => {
+                if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
+                    process.seen_ended_ns.get_or_insert(at_ns);
                 }
             }
             What::Unrecorded { since_ns } => self.unrecord(pid, *since_ns),
@@ -109,7 +116,7 @@ impl Timeline {
         }
     }
 
-    fn latest(&mut self, pid: Pid) -> Option<&mut Process> {
+    pub(super) fn latest(&mut self, pid: Pid) -> Option<&mut Process> {
         self.processes.get_mut(self.pids.get(&pid)?)
     }
 
@@ -216,13 +223,14 @@ impl Timeline {
             .threads
             .iter()
             .filter(|thread| thread.is_alive() && Some(thread.tid) != caller)
-            .map(|thread| (thread.tid, thread.exiting.map_or(at_ns, |(_, exited_ns)| exited_ns)))
+            .map(|thread| (thread.tid, thread.exiting.unwrap_or(at_ns)))
             .collect();
         for (tid, ended_ns) in others {
-            self.end_thread(pid, tid, Pid::UNKNOWN, ended_ns);
+            self.end_thread(pid, tid, ended_ns);
         }
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.ended_ns = None;
+        process.end_is_recorded = false;
         self.index.file(id, process);
         let place = match caller.and_then(|tid| process.threads.iter().rposition(|thread| thread.tid == tid))
         {
@@ -245,7 +253,7 @@ impl Timeline {
 
     /// Ends a thread, at `at_ns` or when it last entered or left a CPU, if that is later: the end or reaping of a thread
     /// that is preempted on its way out may be reported with an earlier time.
-    pub(super) fn end_thread(&mut self, pid: Pid, tid: Pid, ppid: Pid, at_ns: u64) {
+    pub(super) fn end_thread(&mut self, pid: Pid, tid: Pid, at_ns: u64) {
         let Some(&(id, place)) = self.tids.get(&tid).filter(|(id, _)| self.pids.get(&pid) == Some(id)) else {
             return;
         };
@@ -257,9 +265,6 @@ impl Timeline {
         }
         self.go(tid, State::Zombie, at_ns);
         self.tids.remove(&tid);
-        if ppid != Pid::UNKNOWN {
-            self.note_adoption(id, ppid, at_ns);
-        }
         let Some(process) = self.alive(pid) else { return };
         process.threads[place].ended_ns = Some(at_ns);
         if process.threads.iter().any(Thread::is_alive) {
@@ -283,6 +288,13 @@ impl Timeline {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
             }
         }
+    }
+
+    /// Ends a thread whose exit was recorded and whose last way off its CPU was not. It had ended by `gone_ns`: if that is
+    /// much later, it may have ended there as well, after any of the states.
+    fn end_between(&mut self, pid: Pid, tid: Pid, exited_ns: u64, gone_ns: u64) {
+        let in_doubt = self.is_in_doubt_on_its_way_out(tid, exited_ns, gone_ns);
+        self.end_thread(pid, tid, if in_doubt { gone_ns } else { exited_ns });
     }
 
     /// When the main thread of a sampled process was last seen.
@@ -353,6 +365,15 @@ impl Timeline {
         }
     }
 
+    /// Notes the parent that a process has when its exit is recorded.
+    fn see_parent(&mut self, pid: Pid, ppid: Pid, at_ns: u64) {
+        if let Some(&id) = self.pids.get(&pid).filter(|_| ppid != Pid::UNKNOWN)
+            && self.processes.get(&id).is_some_and(Process::is_alive)
+        {
+            self.note_adoption(id, ppid, at_ns);
+        }
+    }
+
     /// Notes the parent of a process; returns whether it is a new one.
     fn note_adoption(&mut self, id: u64, by: Pid, at_ns: u64) -> bool {
         let parent = self.processes.get(&id).and_then(|process| self.by_pid(process.ppid));
@@ -375,17 +396,27 @@ impl Timeline {
             let last_look_ns = self.last_look_ns(pid);
             let Some(process) = self.by_pid(pid) else { return };
             let unrecorded_ns = if last_look_ns.is_some() { at_ns } else { not_before_ns.max(1) };
-            let living = process.threads.iter().filter(|thread| thread.is_alive());
-            let ends: Vec<(Pid, Pid, u64)> = living
-                .map(|thread| {
-                    let (ppid, exited_ns) = thread.exiting.unwrap_or((Pid::UNKNOWN, unrecorded_ns));
-                    (thread.tid, ppid, exited_ns)
-                })
-                .collect();
-            for (tid, ppid, exited_ns) in ends {
-                self.end_thread(pid, tid, ppid, exited_ns);
+            let gone_ns = process.seen_ended_ns.unwrap_or(at_ns);
+            let living: Vec<_> = process.threads.iter().filter(|thread| thread.is_alive()).collect();
+            let ends: Vec<_> = living.iter().map(|thread| (thread.tid, thread.exiting)).collect();
+            let was_exiting = living.iter().all(|thread| thread.exiting.is_some());
+            let last_exit_ns = living.iter().filter_map(|thread| thread.exiting).max();
+            for (tid, exiting) in ends {
+                match exiting {
+                    Some(exited_ns) => self.end_between(pid, tid, exited_ns, gone_ns),
+                    None => self.end_thread(pid, tid, unrecorded_ns),
+                }
             }
-            self.ended_since(pid, last_look_ns.map(|look_ns| look_ns.max(not_before_ns)));
+            let last_alive_ns = last_look_ns.map(|look_ns| look_ns.max(not_before_ns));
+            self.ended_since(pid, last_alive_ns.or(last_exit_ns));
+            if let Some(process) = self.latest(pid)
+                && was_exiting
+                && process.collected_by.is_none()
+                && process.orphan.is_some_and(|orphan| orphan.new.is_none())
+            {
+                // No process has adopted it: its parent had reaped it before it ended itself, which was told earlier.
+                process.orphan = None;
+            }
         }
         let Some(process) = self.latest(pid) else { return };
         let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));

@@ -354,6 +354,69 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
 }
 
 #[test]
+fn one_that_took_long_after_the_record_of_its_exit_is_no_zombie_before_it_is_seen_as_one() {
+    const MS: u64 = 1_000_000;
+    let play = |records, script: &[(u64, i32, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records(records);
+        for (at_ns, tid, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(*tid), what: what.clone() });
+        }
+        timeline.by_pid(id(7)).unwrap().clone()
+    };
+    // The second thread frees the memory, and loses its CPU before its end is announced.
+    let begin = [
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (0, 8, forked(7)),
+        (5 * MS, 8, What::In { cpu: 1 }),
+        (10 * MS, 7, What::Exited { ppid: id(1) }),
+        (10 * MS, 7, OFF),
+        (10 * MS, 8, What::Exited { ppid: id(1) }),
+    ];
+    let reaped = |not_before_ns| What::Reaped { not_before_ns, by_itself: false };
+    let told = |process: &Process| {
+        let sums = process.sums_at(END);
+        (
+            process.ended_ns.unwrap() / MS,
+            sums.unknown_ns / MS,
+            sums.zombie_ns / MS,
+            process.zombie_at_least_ns(END) / MS,
+        )
+    };
+    let unseen = [&begin[..], &[(46 * MS, 7, reaped(45 * MS))]].concat();
+    assert_eq!(told(&play(Records::ToTheLast, &unseen)), (46, 36, 36, 0));
+    assert_eq!(told(&play(Records::ToTheExit, &unseen)), (10, 0, 36, 0));
+    let seen = [&begin[..], &[(40 * MS, 7, What::Ended), (46 * MS, 7, reaped(45 * MS))]].concat();
+    assert_eq!(told(&play(Records::ToTheLast, &seen)), (40, 30, 36, 5));
+    assert_eq!(told(&play(Records::ToTheExit, &seen)), (10, 0, 36, 5));
+    let announced = [&begin[..], &[(20 * MS, 8, OFF), (46 * MS, 7, reaped(45 * MS))]].concat();
+    assert_eq!(told(&play(Records::ToTheLast, &announced)), (20, 10, 26, 25));
+}
+
+#[test]
+fn one_whose_parent_has_reaped_it_and_ended_before_that_is_told_is_no_orphan() {
+    let begin = [
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (100, 7, What::Exited { ppid: id(2) }),
+        (120, 2, What::Exited { ppid: id(1) }),
+    ];
+    let reaped = (140, 7, What::Reaped { not_before_ns: 90, by_itself: false });
+    let play = |script: &[(u64, i32, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
+        for (at_ns, tid, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
+        }
+        timeline.by_pid(id(7)).unwrap().orphan
+    };
+    assert_eq!(play(&[&begin[..], &[reaped.clone()]].concat()), None);
+    let adopted = (130, 7, What::Collected { by: id(1) });
+    let orphan = play(&[&begin[..], &[adopted, reaped]].concat());
+    assert_eq!(orphan.map(|orphan| (orphan.old, orphan.new)), Some((id(2), Some(id(1)))));
+}
+
+#[test]
 fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time() {
     let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: id(1) })];
     let preempted = [(105, PREEMPTED), (120, ON)];

@@ -86,8 +86,12 @@ pub struct Process {
     pub unrecorded_since_ns: Option<u64>,
     /// When its last thread ended; at the latest, if the end was found by a look.
     pub ended_ns: Option<u64>,
-    /// When it was last seen alive, if its end was found by a look.
+    /// When it was last seen alive, if its end was found by a look or is only known to be between two times.
     pub(super) last_alive_ns: Option<u64>,
+    /// When it was first seen to have ended.
+    pub(super) seen_ended_ns: Option<u64>,
+    /// Its last thread was recorded, or announced, to leave its CPU for good.
+    pub(super) end_is_recorded: bool,
     /// How it ended, if known.
     pub exit: Option<Exit>,
     /// When and by whom it was reaped.
@@ -126,6 +130,8 @@ impl Process {
             unrecorded_since_ns: None,
             ended_ns: None,
             last_alive_ns: None,
+            seen_ended_ns: None,
+            end_is_recorded: false,
             exit: None,
             reaping: None,
             collected_by: None,
@@ -212,7 +218,7 @@ impl Process {
         // It was recorded as running until its end, and by the kernel's sums it was in the run queue for a part of that.
         let excess_ns = check.running_ns.0.saturating_sub(check.running_ns.1);
         let in_line_ns = check.ready_ns.1.saturating_sub(check.ready_ns.0);
-        if let (Some((_, exited_ns)), ns @ 1..) = (main.exiting, excess_ns.min(in_line_ns)) {
+        if let (Some(exited_ns), ns @ 1..) = (main.exiting, excess_ns.min(in_line_ns)) {
             let ns = main.spans.lost_cpu_after(exited_ns, ns);
             main.sums.running_ns -= ns;
             main.sums.ready_ns += ns;
@@ -220,7 +226,7 @@ impl Process {
             check.ready_ns.0 += ns;
             return;
         }
-        let end_is_known = main.exiting.is_some_and(|(_, exited_ns)| ended_ns > exited_ns);
+        let end_is_known = main.exiting.is_some_and(|exited_ns| ended_ns > exited_ns);
         if !end_is_known {
             // The last record is that of the exit: it ended this much later, unless another thread has the CPU by then.
             let until_ns = main.displaced_ns.unwrap_or(at_ns).min(at_ns);
@@ -255,6 +261,19 @@ impl Process {
             sums.zombie_ns += until_ns.saturating_sub(from_ns);
         }
         sums
+    }
+
+    /// Its time as a zombie, at least: from when it is known to have ended until it was last known not to be reaped.
+    pub fn zombie_at_least_ns(&self, now_ns: u64) -> u64 {
+        let Some(ended_ns) = self.ended_ns else { return 0 };
+        let until_ns = self.reaping.map_or(now_ns, |reaping| reaping.not_before_ns);
+        // After the record of an exit it may have freed memory, or waited for a CPU, for long.
+        let from_ns = if self.end_is_recorded {
+            ended_ns
+        } else {
+            self.seen_ended_ns.map_or(until_ns, |ns| ns.max(ended_ns))
+        };
+        until_ns.saturating_sub(from_ns)
     }
 
     /// Its lifetime, to its end or to `now_ns`.

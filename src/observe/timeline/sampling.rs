@@ -125,6 +125,8 @@ impl Timeline {
         }
         process.ended_ns = None;
         process.last_alive_ns = None;
+        process.seen_ended_ns = None;
+        process.end_is_recorded = false;
         self.index.file(id, process);
         let Some(place) = process.threads.iter().rposition(|thread| thread.tid == pid) else { return };
         let main = &mut process.threads[place];

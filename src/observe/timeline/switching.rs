@@ -71,7 +71,7 @@ impl Timeline {
         }
         thread.displaced_ns.get_or_insert(at_ns);
         // The record of any other thread may come late.
-        let Some((_, exited_ns)) = thread.exiting.filter(|_| thread.is_alive()) else { return };
+        let Some(exited_ns) = thread.exiting.filter(|_| thread.is_alive()) else { return };
         if self.may_have_lost_its_cpu(tid, exited_ns, at_ns) {
             self.go(tid, State::Unknown, exited_ns);
         } else {
@@ -102,6 +102,22 @@ impl Timeline {
         let thread = &process.threads[place];
         let unseen = thread.state == State::Running && thread.since_ns <= exited_ns;
         unseen && ended_ns.saturating_sub(exited_ns) > limit_ns
+    }
+
+    /// Whether a thread that has ended between the record of its exit and `gone_ns` may have taken long: then its state is
+    /// unknown from the record on.
+    pub(super) fn is_in_doubt_on_its_way_out(&mut self, tid: Pid, exited_ns: u64, gone_ns: u64) -> bool {
+        if gone_ns.saturating_sub(exited_ns) <= self.longest_way_out_ns(tid) {
+            return false;
+        }
+        let Some((process, place)) = self.find(tid) else { return false };
+        let thread = &mut process.threads[place];
+        if thread.since_ns > exited_ns {
+            thread.state = State::Unknown;
+        } else {
+            self.go(tid, State::Unknown, exited_ns);
+        }
+        true
     }
 
     /// How long a thread may take to its end, or wait for its CPU on the way, before its state is in doubt.
@@ -136,13 +152,17 @@ impl Timeline {
         if process.unrecorded_since_ns.is_some() {
             return;
         }
-        if let Some((ppid, exited_ns)) = process.threads[thread].exiting.filter(|_| !preempted) {
+        if let Some(exited_ns) = process.threads[thread].exiting.filter(|_| !preempted) {
             let (pid, cpu) = (process.pid, process.threads[thread].cpu);
             if self.may_have_lost_its_cpu(tid, exited_ns, at_ns) {
                 self.go(tid, State::Unknown, exited_ns);
             }
             self.leave(cpu, tid, at_ns);
-            return self.end_thread(pid, tid, ppid, at_ns);
+            self.end_thread(pid, tid, at_ns);
+            if let Some(process) = self.latest(pid) {
+                process.end_is_recorded = !process.is_alive();
+            }
+            return;
         }
         if process.threads[thread].state != State::Running {
             return;

@@ -51,8 +51,8 @@ pub struct Thread {
     pub(super) base: Option<SchedStat>,
     /// The same for the watched command, read before its exec: less exact, but known from the start.
     pub(super) before_exec: SchedStat,
-    /// Its exit was recorded, with the parent and the time, but it has not left the CPU for the last time.
-    pub(super) exiting: Option<(Pid, u64)>,
+    /// When its exit was recorded, if it has not left the CPU for the last time there.
+    pub(super) exiting: Option<u64>,
     /// Another thread got its CPU, although no record says that it left it.
     pub(super) displaced_ns: Option<u64>,
     /// When its CPU became free for its current or last turn; `None` if that was not seen.
@@ -248,7 +248,7 @@ impl Thread {
     fn check(&mut self, at_ns: u64, sums: Sums, kernel: SchedStat, stolen_ns: u64) {
         self.woken_unchecked = false;
         let base = self.base.unwrap_or_default();
-        let last_record_ns = self.exiting.map(|(_, at_ns)| at_ns);
+        let last_record_ns = self.exiting;
         self.check = Some(Check {
             at_ns,
             running_ns: (sums.running_ns, kernel.running_ns.saturating_sub(base.running_ns)),

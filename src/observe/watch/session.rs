@@ -190,7 +190,9 @@ impl Watch {
         if let Some(sums) = stat::schedstat(pid, pid) {
             self.pending.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
         }
-        self.pending.push(Event { at_ns, pid, tid: pid, what: What::Status(exit) });
+        for what in [What::Ended, What::Status(exit)] {
+            self.pending.push(Event { at_ns, pid, tid: pid, what });
+        }
         let _ = running.reap();
         self.exit = Some(exit);
         self.lives.reaped(pid, at_ns, &mut self.pending);
@@ -359,8 +361,9 @@ fn end_former_owners(pending: &mut [Event], first_new: usize) {
     let forked = |event: &&Event| matches!(event.what, What::Forked { ppid } if ppid != event.pid);
     let forks: HashMap<Pid, u64> = new.iter().filter(forked).map(|event| (event.pid, event.at_ns)).collect();
     // Records of the new owner may have been read before that of its fork, which is in another CPU's ring.
-    let by_pidfd =
-        |event: &&mut Event| matches!(event.what, What::Status(_) | What::Reaped { .. } | What::Sums(_));
+    let by_pidfd = |event: &&mut Event| {
+        matches!(event.what, What::Ended | What::Status(_) | What::Reaped { .. } | What::Sums(_))
+    };
     for event in told.iter_mut().filter(by_pidfd) {
         if let Some(forked_ns) = forks.get(&event.pid).filter(|forked_ns| event.at_ns >= **forked_ns) {
             event.at_ns = forked_ns.saturating_sub(1);

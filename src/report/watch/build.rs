@@ -142,10 +142,6 @@ impl Builder<'_> {
         let sums = process.sums_at(self.now_ns);
         let checks = || process.threads.iter().filter_map(|thread| thread.check);
         let reaping = process.reaping;
-        let zombie_at_least_ns = match (reaping, process.ended_ns) {
-            (Some(reaping), Some(ended_ns)) => reaping.not_before_ns.saturating_sub(ended_ns),
-            _ => sums.zombie_ns,
-        };
         let main = &process.threads[0];
         ProcessReport {
             pid: process.pid,
@@ -174,7 +170,7 @@ impl Builder<'_> {
                 .filter(|_| !process.found)
                 .map(|at_ns| at_ns.saturating_sub(process.started_ns)),
             zombie_ns: sums.zombie_ns,
-            zombie_at_least_ns: zombie_at_least_ns.min(sums.zombie_ns),
+            zombie_at_least_ns: process.zombie_at_least_ns(self.now_ns).min(sums.zombie_ns),
             cpu_ns: sums.running_ns,
             wake_delay_ns: checks().next().map(|_| process.hidden_ready_ns()),
             turns: process.turns(),

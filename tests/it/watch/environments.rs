@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Trial> {
         test("where_perf_events_are_refused_samples_hold_and_the_reason_is_told", without_perf),
         test("of_a_program_that_may_not_be_inspected_times_hold_and_no_reason_is_false", without_inspection),
         test("in_a_pid_namespace_times_and_reasons_hold", in_a_namespace),
+        test("a_process_that_frees_its_memory_is_no_zombie_and_no_orphan_meanwhile", frees_memory),
         test("process_1_is_told_as_the_kernel_counts_it", process_1),
         test("a_wait_for_sigchld_is_told_as_a_wait_for_the_living_children", waits_for_sigchld),
     ]
@@ -78,6 +79,32 @@ fn in_a_namespace() -> Outcome {
         let Some(run) = watched(&mut command)? else { return Ok(()) };
         check(ns(&run.report, "pid") < 100, &run.report)?;
         run.holds()?;
+    }
+    Ok(())
+}
+
+/// In a PID namespace no end is announced; outside it may be announced after the reaping.
+fn frees_memory() -> Outcome {
+    let scratch = Scratch::new("frees")?;
+    let Some(frees) = program(&scratch, "frees")? else { return Ok(()) };
+    let proclab = env!("CARGO_BIN_EXE_proclab");
+    for namespace in [&["-mpf", "--mount-proc"][..], &["-m"]] {
+        let mut command = Command::new("unshare");
+        command.args(namespace).args([proclab, "watch", "--tier", "exact", "--format", "json", "--", &frees]);
+        let output = command.output()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let (Ok(report), &[freeing_ns, zombie_ns]) =
+            (serde_json::from_slice::<serde_json::Value>(&output.stdout), &numbers[..])
+        else {
+            println!("left out: {}", text.trim());
+            return Ok(());
+        };
+        let child = processes(&report).iter().find(|process| process["pid"] != report["pid"]);
+        let child = child.ok_or("no child")?;
+        let words = format!("a zombie for {zombie_ns} ns, and {freeing_ns} to free memory: {child:#}");
+        check(ns(child, "zombie_at_least_ns") <= zombie_ns + freeing_ns / 4 + 1_000_000, &words)?;
+        check(ns(child, "zombie_ns") + 1_000_000 > 50_000_000 && child["orphan"].is_null(), &words)?;
     }
     Ok(())
 }
