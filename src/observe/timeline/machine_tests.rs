@@ -410,7 +410,7 @@ fn one_whose_parent_has_reaped_it_and_ended_before_that_is_told_is_no_orphan() {
         }
         timeline.by_pid(id(7)).unwrap().orphan
     };
-    assert_eq!(play(&[&begin[..], &[reaped.clone()]].concat()), None);
+    assert_eq!(play(&[&begin[..], std::slice::from_ref(&reaped)].concat()), None);
     let adopted = (130, 7, What::Collected { by: id(1) });
     let orphan = play(&[&begin[..], &[adopted, reaped]].concat());
     assert_eq!(orphan.map(|orphan| (orphan.old, orphan.new)), Some((id(2), Some(id(1)))));

@@ -93,7 +93,7 @@ fn time(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
         (None, None) => String::new(),
     };
     let took = short(report.wall_ns);
-    let (whose, parts) = (whose(root, main, tongue), list(&parts, tongue));
+    let (whose, parts) = (whose(root, main, report.wall_ns, tongue), list(&parts, tongue));
     match tongue {
         Tongue::En => format!("{what} took {took}: {whose} {parts}{longest}."),
         Tongue::Zh => format!("{what} 用时 {took}：{whose}{parts}{longest}。"),
@@ -108,8 +108,8 @@ fn longest_wait(length: &str, pid: Pid, name: &str, on: &str, tongue: Tongue) ->
     }
 }
 
-/// Whose times the first sentence gives, with the verb.
-fn whose(root: &ProcessReport, main: Option<&ThreadReport>, tongue: Tongue) -> String {
+/// Whose times the first sentence gives, with the verb. They are parts of its own life, which may be shorter than the watch.
+fn whose(root: &ProcessReport, main: Option<&ThreadReport>, wall_ns: u64, tongue: Tongue) -> String {
     let zh = tongue == Tongue::Zh;
     let process = format!("{} {}", root.pid, root.name);
     let Some(main) = main else {
@@ -119,18 +119,15 @@ fn whose(root: &ProcessReport, main: Option<&ThreadReport>, tongue: Tongue) -> S
             format!("the threads of {process} together were")
         };
     };
-    if root.n_threads == 1 {
-        return if zh { format!("{process} ") } else { format!("{process} was") };
-    }
-    // Its other threads may outlive it, by more than they need to end.
-    let ended_ns = main.ended_ns.filter(|ended_ns| {
-        let outlived_ns = root.ended_ns.map_or(u64::MAX, |end_ns| end_ns.saturating_sub(*ended_ns));
-        outlived_ns > root.life_ns / 50
-    });
+    // Its other threads or its children may outlive it, by more than they need to end.
+    let ended_ns = main.ended_ns.filter(|ended_ns| wall_ns.saturating_sub(*ended_ns) > wall_ns / 50);
     let ended = ended_ns.map_or(String::new(), |ended_ns| {
         let after = short(ended_ns.saturating_sub(main.started_ns));
         if zh { format!("（{after} 后结束）") } else { format!(", which ended after {after},") }
     });
+    if root.n_threads == 1 {
+        return if zh { format!("{process}{ended} ") } else { format!("{process}{ended} was") };
+    }
     if zh {
         format!("{process} 的主线程{ended}")
     } else {

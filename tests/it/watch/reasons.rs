@@ -123,5 +123,8 @@ fn main_thread() -> Outcome {
         format!("{running}: {sentence}"),
     )?;
     let (report, _) = watched(&["--tier", "exact"], &[&program, "thread"])?;
-    check(first(&report).contains("which ended after"), first(&report))
+    check(first(&report).contains("which ended after"), first(&report))?;
+    // Its child outlives it: what it did is told of its own life.
+    let (report, _) = watched(&["--tier", "exact"], &["sh", "-c", "sleep 0.4 & exit 0"])?;
+    check(first(&report).contains(" sh, which ended after"), first(&report))
 }
