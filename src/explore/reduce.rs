@@ -13,6 +13,8 @@ use super::step::{Choice, Event};
 /// The maximum number of cuts that are visited to count a class or to shorten a schedule. If there are more, the count
 /// is an estimate.
 pub(super) const MAX_CUTS: usize = 50_000;
+/// The maximum size of the cuts that are visited to count a class, in words of one per task.
+const MAX_WORDS: usize = 8 * MAX_CUTS;
 /// The maximum number of events of a class that is counted, because counting recurses once per event.
 const MAX_EVENTS: usize = 2_000;
 /// The number of random schedules on which an estimate is based.
@@ -27,6 +29,8 @@ pub struct Order<'a> {
     own: Vec<Vec<usize>>,
     /// For each event, the number of events of each of these tasks that must happen before it.
     needs: Vec<Vec<u16>>,
+    /// Of these, for each event, the tasks and numbers from which the others follow.
+    direct: Vec<Vec<(usize, u16)>>,
 }
 
 /// A set of events that is closed under dependencies, as the number of events of each task.
@@ -52,10 +56,12 @@ impl<'a> Order<'a> {
             own: vec![Vec::new(); tasks.len()],
             tasks,
             needs: Vec::with_capacity(events.len()),
+            direct: Vec::with_capacity(events.len()),
         };
         let mut place: Vec<(usize, u16)> = Vec::with_capacity(events.len());
         for (position, event) in events.iter().enumerate() {
             let mut need: Vec<u16> = vec![0; order.tasks.len()];
+            let mut direct = Vec::new();
             // Go backwards, so that events that an earlier event needs are not compared again.
             for earlier in (0..position).rev() {
                 let (task, rank) = place[earlier];
@@ -64,9 +70,11 @@ impl<'a> Order<'a> {
                         *mine = (*mine).max(*its);
                     }
                     need[task] = need[task].max(rank);
+                    direct.push((task, rank));
                 }
             }
             order.needs.push(need);
+            order.direct.push(direct);
             let task = order.place(event);
             order.own[task].push(position);
             place.push((task, order.own[task].len() as u16));
@@ -97,9 +105,7 @@ impl<'a> Order<'a> {
     pub fn next<'s>(&'s self, cut: &'s Cut) -> impl Iterator<Item = &'a Event> + 's {
         (0..self.own.len()).filter_map(move |task| {
             let position = *self.own[task].get(usize::from(cut[task]))?;
-            // Without a branch per task, because there may be hundreds.
-            let ready =
-                self.needs[position].iter().zip(cut).fold(true, |ready, (need, have)| ready & (need <= have));
+            let ready = self.direct[position].iter().all(|(task, rank)| *rank <= cut[*task]);
             ready.then(|| &self.events[position])
         })
     }
@@ -144,11 +150,28 @@ impl<'a> Order<'a> {
         let kept_of = |need: &Vec<u16>| {
             need.iter().zip(&kept).map(|(need, kept)| kept[usize::from(*need)]).collect::<Vec<u16>>()
         };
+        let mut direct: Vec<Vec<(usize, u16)>> = Vec::with_capacity(self.direct.len());
+        for needed in &self.direct {
+            let mut list: Vec<(usize, u16)> = Vec::with_capacity(needed.len());
+            for (task, rank) in needed {
+                let position = self.own[*task][usize::from(*rank) - 1];
+                if is_kept(&position) {
+                    list.push((*task, kept[*task][usize::from(*rank)]));
+                } else {
+                    // What a structural step needs is needed by those that need it.
+                    list.extend(&direct[position]);
+                }
+            }
+            list.sort_unstable();
+            list.dedup();
+            direct.push(list);
+        }
         Some(Self {
             events: self.events,
             tasks: self.tasks.clone(),
             own,
             needs: self.needs.iter().map(kept_of).collect(),
+            direct,
         })
     }
 
@@ -166,7 +189,7 @@ impl<'a> Order<'a> {
         if let Some(count) = known.get(&cut) {
             return Some(*count);
         }
-        if known.len() >= MAX_CUTS {
+        if known.len() >= MAX_CUTS.min(MAX_WORDS / self.tasks.len().max(1)) {
             return None;
         }
         let mut count: u64 = 0;

@@ -27,6 +27,10 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
         // `AT_EMPTY_PATH`: the C library's `fstat`.
         return format!("fstat({})", descriptor(world, index, call.args[0] as i32));
     }
+    if row.number == libc::SYS_mmap {
+        let object = descriptor(world, index, call.args[4] as i32);
+        return format!("mmap({object}, {}, {})", protection(call.args[2]), sharing(call.args[3]));
+    }
     let mut parts = Vec::new();
     let mut at = 0;
     for arg in row.args {
@@ -94,7 +98,7 @@ pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
         *words = words.replacen('…', &quoted(&bytes), 1);
     }
     let _ = match row.name {
-        "open" | "openat" | "creat" | "close" | "flock" | "exit" | "stat" | "fstat" => Ok(()),
+        "open" | "openat" | "creat" | "close" | "flock" | "exit" | "stat" | "fstat" | "mmap" => Ok(()),
         "wait" | "waitid" => {
             let child = world.tasks.iter().find(|task| i64::from(task.tid.as_raw()) == result);
             child.map_or(Ok(()), |child| write!(words, " = {}", child.name))
@@ -113,6 +117,19 @@ fn descriptor(world: &mut World, index: usize, fd: i32) -> String {
         Opened::Elsewhere(path) => path.display().to_string(),
         Opened::Device(..) | Opened::Closed => fd.to_string(),
     }
+}
+
+/// The protection of a mapping.
+fn protection(bits: u64) -> String {
+    let names =
+        [(libc::PROT_READ, "PROT_READ"), (libc::PROT_WRITE, "PROT_WRITE"), (libc::PROT_EXEC, "PROT_EXEC")];
+    let set: Vec<&str> =
+        names.into_iter().filter(|(bit, _)| bits as i32 & bit != 0).map(|(_, name)| name).collect();
+    if set.is_empty() { "PROT_NONE".to_owned() } else { set.join("|") }
+}
+
+fn sharing(flags: u64) -> &'static str {
+    if flags as i32 & libc::MAP_SHARED != 0 { "MAP_SHARED" } else { "MAP_PRIVATE" }
 }
 
 /// A path relative to the folder.

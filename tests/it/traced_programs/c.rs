@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_lock_file_that_its_holder_removes_lets_two_in,
         the_ticket_sale_of_two_and_three_buyers_is_oversold_without_a_lock,
         a_lock_around_the_ticket_sale_makes_it_right,
+        a_library_of_the_folder_is_read_in_steps,
     ]
 }
 
@@ -35,6 +36,53 @@ fn explore(place: &Place, arguments: &[&str]) -> Value {
     let (view, _) = place.json(&[&["explore", "--", "./program"], arguments].concat());
     assert_eq!(view["complete"], true, "{}", view["bounded_by"]);
     view
+}
+
+fn a_library_of_the_folder_is_read_in_steps() {
+    let place = Place::new("library", &[]);
+    if !compile_library(&place, "int number = 1;") {
+        return;
+    }
+    // What the loader reads is wrong for a moment.
+    let source = r#"
+#include <dlfcn.h>
+int main(void) {
+    if (!fork()) {
+        int f = open("number.so", O_RDWR);
+        pwrite(f, "X", 1, 0);
+        pwrite(f, "\177", 1, 0);
+        _exit(0);
+    }
+    int loaded = dlopen("./number.so", RTLD_NOW) != 0;
+    close(open(loaded ? "loaded" : "refused", O_CREAT, 0600));
+    wait(0);
+    return 0;
+}"#;
+    if !compile(&place, source) {
+        return;
+    }
+    let (view, _) = place.json(&["explore", "--", "./program"]);
+    let file = |it: &Value| {
+        let made = ["loaded", "refused"].into_iter().find(|file| it["files"].get(file).is_some());
+        made.unwrap_or("none").to_owned()
+    };
+    assert_eq!(explored(&view, file), set(&["loaded", "refused"]));
+    let outcomes = view["outcomes"].as_array().unwrap();
+    let loaded = outcomes.iter().find(|outcome| file(outcome) == "loaded").unwrap();
+    let witness = loaded["witness"].to_string();
+    // Once it is known that the loader reads the folder, its calls on the library are steps.
+    assert!(
+        witness.contains("read(number.so") && witness.contains("mmap(number.so, PROT_READ, MAP_PRIVATE)"),
+        "{witness}"
+    );
+}
+
+fn compile_library(place: &Place, source: &str) -> bool {
+    let (from, to) = (place.path().join("number.c"), place.path().join("number.so"));
+    std::fs::write(&from, source).unwrap();
+    let done = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&to, &from]).status();
+    let _ = std::fs::remove_file(&from);
+    done.is_ok_and(|status| status.success())
 }
 
 fn philosophers_starve_unless_the_forks_are_ordered() {

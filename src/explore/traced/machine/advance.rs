@@ -172,9 +172,18 @@ impl Machine {
         let plan = self.world.tasks[index].plan.as_ref();
         let is_quiet = plan.is_some_and(|plan| plan.is_quiet) || row.after.is_none();
         let holds = row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index);
-        if !holds && act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
-            // Its return need not be observed; new and ending tasks stop anyway.
-            return Ok(true);
+        if !holds && act == Act::Pass && !opened && !plan.is_some_and(Plan::is_visible) {
+            if row.number == libc::SYS_close
+                && let Some(after) = row.after
+            {
+                // It closes the descriptor whatever it returns, and nobody else does anything before it returns.
+                after(&mut self.world, index, 0);
+                return Ok(true);
+            }
+            if is_quiet {
+                // Its return need not be observed; new and ending tasks stop anyway.
+                return Ok(true);
+            }
         }
         if act == Act::MaySleep {
             self.hide_limit(index)?;
