@@ -29,7 +29,7 @@ pub struct Card {
     pub key: Option<String>,
     /// Lists of values, of each of which a student gets one, by the name that stands for it in `{{name}}`.
     #[serde(default)]
-    pub vary: BTreeMap<String, Vec<Value>>,
+    pub vary: BTreeMap<String, Spanned<Vec<Value>>>,
     /// The parts, in order.
     #[serde(rename = "part", default)]
     pub parts: Vec<Part>,
@@ -227,6 +227,23 @@ pub fn position(text: &str, place: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// The parser's words for types, in those of a file.
+const TYPES: [(&str, &str); 8] = [
+    ("expected u32", "expected a whole number that is not negative"),
+    ("expected u64", "expected a whole number that is not negative"),
+    ("expected usize", "expected a whole number that is not negative"),
+    ("expected i32", "expected a whole number"),
+    ("expected f64", "expected a number"),
+    ("expected a sequence", "expected a list, as [\"a\", \"b\"]"),
+    ("expected a string", "expected text in quotes"),
+    ("expected a map", "expected a table"),
+];
+
+fn plain(message: &str) -> String {
+    let known = TYPES.iter().find(|(theirs, _)| message.ends_with(theirs));
+    known.map_or_else(|| message.to_owned(), |(theirs, ours)| message.replace(theirs, ours))
+}
+
 /// The verdicts that can be the goal of a schedule part.
 pub const GOALS: [&str; 6] = ["ok", "oversold", "lost-update", "torn-read", "deadlock", "crashed"];
 
@@ -239,7 +256,7 @@ impl Card {
         const FILE: &str = "lab.toml";
         let card: Self = toml::from_str(text).map_err(|error| {
             let place = error.span().map_or(0, |span| span.start);
-            let what = error.message().lines().collect::<Vec<_>>().join(" ");
+            let what = plain(&error.message().lines().collect::<Vec<_>>().join(" "));
             Mistake::at(
                 FILE,
                 text,
@@ -284,8 +301,8 @@ impl Card {
             return Err(mistake);
         }
         for (name, values) in &card.vary {
-            if values.is_empty() {
-                let place = text.find(name.as_str()).unwrap_or(0);
+            if values.get_ref().is_empty() {
+                let place = values.span().start;
                 let what = format!("`{name}` has no values");
                 return Err(Mistake::at(FILE, text, place, what, "give at least one value"));
             }
@@ -348,7 +365,9 @@ mod tests {
             ("minutes = 20", "minuts = 20", (1, 1), "minuts"),
             ("\"number\"", "\"nmber\"", (4, 8), "nmber"),
             ("id = \"a\"", "id = \"A b\"", (3, 6), "cannot be the id"),
-            ("points = 1", "points = -1", (5, 10), ""),
+            ("points = 1", "points = -1", (5, 10), "a whole number that is not negative"),
+            ("minutes = 20", "minutes = 20\nneeds = \"cc\"", (2, 9), "expected a list"),
+            ("[[part]]", "[vary]\nm = []\n[[part]]", (3, 5), "`m` has no values"),
             ("command", "tolerance = \"x%\"\ncommand", (6, 13), "not a tolerance"),
             ("command = [\"echo\", \"1\"]", "take = \"stdout\"", (3, 6), "exactly one measurement"),
             ("command", "take = \"words\"\ncommand", (6, 8), "cannot be taken"),

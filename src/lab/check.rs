@@ -9,7 +9,7 @@ use super::files::Files;
 use super::grade::Grader;
 use super::lang::Lang;
 use super::loaded::Lab;
-use super::mark::{LabMark, Note, State};
+use super::mark::{LabMark, Note, PartMark, State};
 use super::program::SEARCH;
 use super::question::{Answer, Kind};
 use super::run::RunError;
@@ -26,10 +26,30 @@ const SPARE: f64 = 3.0;
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
-    /// Each fault in one line; empty if the lab is good.
-    pub faults: Vec<String>,
+    /// What is wrong; empty if the lab is good.
+    pub faults: Vec<Flaw>,
     /// How long the marking of a solved lab takes, in seconds: the longest.
     pub seconds: f64,
+}
+
+/// What is wrong with a lab.
+#[derive(Clone, Debug)]
+pub enum Flaw {
+    /// In words.
+    Said(String),
+    /// A part of the solution is not right.
+    Unsolved {
+        /// Whose variant.
+        student: String,
+        /// Its mark.
+        part: Box<PartMark>,
+    },
+}
+
+impl From<String> for Flaw {
+    fn from(said: String) -> Self {
+        Self::Said(said)
+    }
 }
 
 impl Checked {
@@ -68,7 +88,7 @@ pub fn check(
 ) -> Result<Checked, RunError> {
     let mut checked = Checked::default();
     for program in lab.missing() {
-        checked.faults.push(format!("`{program}` is not installed, and the lab needs it"));
+        checked.faults.push(format!("`{program}` is not installed, and the lab needs it").into());
     }
     if !checked.faults.is_empty() {
         return Ok(checked);
@@ -79,7 +99,7 @@ pub fn check(
     }
     let grader = Grader { supervisor, lab, lang: Lang::Zh, truths };
     for part in right_without_work(&grader, student)? {
-        checked.faults.push(format!("{student}: part `{part}` is right although nothing was done"));
+        checked.faults.push(format!("{student}: part `{part}` is right although nothing was done").into());
     }
     let begin = Instant::now();
     let solved = grader.mark(student, &key, |_| true, |_| {})?;
@@ -114,27 +134,22 @@ fn unsolved(solved: &LabMark, student: &str, checked: &mut Checked) {
                 SEARCH => "bound it with executions = N, or raise limits.seconds",
                 _ => "raise seconds of the test",
             };
-            checked.faults.push(format!(
-                "{student}: part `{}`: {} took {:.1} s, more than a third of {} s: {mend}",
-                part.id, time.what, time.took, time.limit
-            ));
+            checked.faults.push(
+                format!(
+                    "{student}: part `{}`: {} took {:.1} s, more than a third of {} s: {mend}",
+                    part.id, time.what, time.took, time.limit
+                )
+                .into(),
+            );
         }
     }
     for part in solved.parts.iter().filter(|part| part.state != State::Right) {
         if let Some(Note::NoFile { file }) = part.notes.first() {
-            checked.faults.push(format!("part `{}`: solution/{file} does not exist", part.id));
+            checked.faults.push(format!("part `{}`: solution/{file} does not exist", part.id).into());
             continue;
         }
-        let failed: Vec<String> = part
-            .tests
-            .iter()
-            .filter_map(|test| Some(format!("{}: {:?}", test.name, test.failed.as_ref()?)))
-            .collect();
-        let schedule = part.schedule.as_ref().map(|bad| format!("{}: {}", bad.verdict, bad.why));
-        checked.faults.push(format!(
-            "{student}: the solution of part `{}` has {} of {} points: {failed:?} {schedule:?} {:?} {:?}",
-            part.id, part.score, part.max, part.notes, part.rows
-        ));
+        let part = Box::new(part.clone());
+        checked.faults.push(Flaw::Unsolved { student: student.to_owned(), part });
     }
 }
 
@@ -169,7 +184,7 @@ pub fn key(
         };
         match found {
             Ok(answer) => drop(answers.given.insert(id.to_owned(), answer)),
-            Err(fault) => checked.faults.push(format!("{student}: part `{id}`: {fault}")),
+            Err(fault) => checked.faults.push(format!("{student}: part `{id}`: {fault}").into()),
         }
     }
     Ok(Submission { answers, files: lab.solution(&variant), unreadable: Vec::new() })

@@ -271,6 +271,9 @@ pub enum Note {
     NotBuilt {
         /// What the compiler said.
         said: String,
+        /// Why the compiler was ended, if it was: a program can be too much for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<Reason>,
     },
     /// No schedule is wrong: all were executed.
     Proved {

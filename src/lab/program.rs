@@ -8,7 +8,7 @@ use super::files::Files;
 use super::language::{Language, languages};
 use super::mark::{BadSchedule, BadStep, Note, PartMark, State, Timing};
 use super::run::{Job, RunError, Step, run};
-use super::tested::{Marking, expand, shown, test};
+use super::tested::{Marking, cut_short, expand, shown, test};
 use super::truth::patience;
 use super::words::{is_installed, resolved};
 use crate::explore::traced::{Command, Criteria, Findings, Outcome, Verdict, Waiting, WitnessStep, token};
@@ -83,11 +83,7 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
         let job = Job { files: files.clone(), steps: vec![step], enclosed: true };
         let built = run(marking.supervisor, job)?.pop().unwrap_or_default();
         if !built.is_success() || built.kept.0.is_empty() {
-            let said = match built.cut {
-                Some(cut) => format!("{cut:?}"),
-                None => shown(&built.stderr),
-            };
-            mark.notes.push(Note::NotBuilt { said });
+            mark.notes.push(Note::NotBuilt { said: shown(&built.stderr), ended: built.cut.map(cut_short) });
             return Ok(());
         }
         files = files.with(built.kept);

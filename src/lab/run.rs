@@ -24,6 +24,8 @@ use crate::sys::descriptor::pipe_to_poll;
 use crate::sys::enclosure;
 use crate::sys::exec::Streams;
 use crate::sys::poll::Deadline;
+use crate::sys::procfs::tree;
+use crate::sys::ptrace::namespace;
 use crate::sys::signal::signal_name;
 use crate::sys::task;
 pub use step::{Cut, Job, Ran, Step};
@@ -42,6 +44,19 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 const LONGEST_VARIABLE: usize = 100_000;
 /// The longest input, in bytes: what a pipe holds, so that it can be written before the program starts.
 const INPUT: usize = 60 << 10;
+
+/// How many tasks its user may have beside those that there are: more than any limit of a part that is likely, so that
+/// exceeding that is seen as such, and few enough for the machine to go on.
+const FURTHER_TASKS: usize = 1000;
+
+/// Where runs take place.
+#[derive(Clone, Copy)]
+struct Ground {
+    /// Whether they have PID and mount namespaces of their own.
+    is_alone: bool,
+    /// How many tasks their user may have.
+    most_tasks: usize,
+}
 
 /// The runs could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +89,23 @@ pub fn run(supervisor: &Supervisor, job: Job) -> Result<Vec<Ran>, RunError> {
 
 fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
     let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let most_tasks = tree::tasks_of_this_user() + FURTHER_TASKS;
     if job.enclosed {
         let disk = job.steps.iter().map(|step| step.limits.disk).max().unwrap_or_default();
         let enclosed = crate::process::in_namespace(&root, |numbers| {
             // A mount on which a file is open for writing cannot be made read-only.
             drop(numbers);
+            let tasks = job.steps.iter().map(|step| step.limits.processes).max().unwrap_or_default();
             // More room than the limit, so that exceeding it is seen as such and not as a full disk.
+            enclosure::limit_tasks(tasks.saturating_mul(2));
             enclosure::only_writable(&root, disk << 21);
-            let ran = carry_out(&job, &root, true).map_err(|error| error.to_string());
+            // Its System V objects and its ports end with it; nothing but the loopback interface can be reached.
+            let _ = namespace::renew(false, true);
+            let _ = namespace::renew(true, false);
+            enclosure::forgo_capabilities();
+            enclosure::hide();
+            let ran = carry_out(&job, &root, Ground { is_alone: true, most_tasks })
+                .map_err(|error| error.to_string());
             crate::wire::codec::encode(&ran).unwrap_or_default()
         });
         match enclosed {
@@ -97,7 +121,12 @@ fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
     let _ = task::set_subreaper(true);
     let ran = crate::process::in_copy(|| {
         let _ = task::set_subreaper(true);
-        let ran = carry_out(&job, &root, false).map_err(|error| error.to_string());
+        if job.enclosed {
+            enclosure::forgo_capabilities();
+            enclosure::hide();
+        }
+        let ran =
+            carry_out(&job, &root, Ground { is_alone: false, most_tasks }).map_err(|error| error.to_string());
         crate::wire::codec::encode(&ran).unwrap_or_default()
     });
     end_all(false);
@@ -116,15 +145,15 @@ enum StepError {
     Os(#[from] io::Error),
 }
 
-fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepError> {
+fn carry_out(job: &Job, root: &Path, ground: Ground) -> Result<Vec<Ran>, StepError> {
     let mut all = Vec::new();
     for (number, step) in job.steps.iter().enumerate() {
         let folder = root.join(number.to_string());
         std::fs::create_dir(&folder)?;
         job.files.write(&folder)?;
-        let mut ran = step.run(&folder, is_alone, &[])?;
+        let mut ran = step.run(&folder, ground, &[])?;
         if let Some(check) = step.check.as_ref().filter(|_| ran.cut.is_none()) {
-            ran.checked = Some(step.checked(check, &ran, &folder, is_alone)?);
+            ran.checked = Some(step.checked(check, &ran, &folder, ground)?);
         }
         for name in &step.keep {
             // A link, a folder or a file that is too large counts as absent.
@@ -132,7 +161,7 @@ fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepErr
                 ran.kept.0.insert(name.clone(), bytes);
             }
         }
-        if is_alone {
+        if ground.is_alone {
             // In a namespace the room is shared by all steps.
             let _ = std::fs::remove_dir_all(&folder);
         }
@@ -159,7 +188,7 @@ impl Step {
         check: &str,
         ran: &Ran,
         root: &Path,
-        is_alone: bool,
+        ground: Ground,
     ) -> Result<(bool, String), StepError> {
         let argv = ["/bin/sh", "-c", check].map(str::to_owned).to_vec();
         let text = ran.text().replace('\0', "");
@@ -170,12 +199,12 @@ impl Step {
         }
         let status = ran.status.unwrap_or(-1).to_string();
         let variables = [("STDOUT", text[..end].trim_end_matches('\n').to_owned()), ("STATUS", status)];
-        let said = Self::new(argv, self.limits).run(root, is_alone, &variables)?;
+        let said = Self::new(argv, self.limits).run(root, ground, &variables)?;
         let text = [&said.stdout[..], &said.stderr[..]].concat();
         Ok((said.is_success(), String::from_utf8_lossy(&text).trim().to_owned()))
     }
 
-    fn run(&self, root: &Path, is_alone: bool, more: &[(&str, String)]) -> Result<Ran, StepError> {
+    fn run(&self, root: &Path, ground: Ground, more: &[(&str, String)]) -> Result<Ran, StepError> {
         let begin = Instant::now();
         let stdin = self.input()?;
         let (out, out_end) = pipe_to_poll()?;
@@ -194,16 +223,17 @@ impl Step {
             own_session: true,
             ..Streams::default()
         };
-        let argv: Vec<OsString> = self.bounded().into_iter().map(OsString::from).collect();
+        let argv: Vec<OsString> = self.bounded(ground.most_tasks).into_iter().map(OsString::from).collect();
         let running = HeldCommand::new(&argv, &streams)?.release()?;
         drop((stdin, out_end, err_end));
         let mut watch = Watch::new(self, root, [out, err]);
         let (exit, cut) = watch.until_end(&running, Deadline::after(self.time()))?;
         if exit.is_none() {
-            end_all(is_alone);
+            end_all(ground.is_alone);
         }
         watch.drain()?;
-        let left = if exit.is_some() { watch.left_behind(is_alone)? } else { 0 };
+        let (left, passed) = if exit.is_some() { watch.left_behind(ground.is_alone)? } else { (0, None) };
+        let cut = cut.or(passed);
         watch.drain()?;
         let [stdout, stderr] = std::mem::take(&mut watch.kept);
         let (status, signal) = match exit {
@@ -229,11 +259,13 @@ impl Step {
         Ok(reader.into())
     }
 
-    /// The command under the kernel's per-process limits: no core dump, file size and processor time.
-    fn bounded(&self) -> Vec<String> {
+    /// The command under the kernel's limits: no core dump, file size, processor time, and the user's tasks (which shells
+    /// call `-p` or `-u`, and which do not apply to root).
+    fn bounded(&self, most_tasks: usize) -> Vec<String> {
         let blocks = self.limits.disk * 2048;
         let seconds = self.limits.seconds.ceil() as u64 + 1;
-        let script = format!("ulimit -c 0; ulimit -f {blocks}; ulimit -t {seconds}; exec \"$@\"");
+        let tasks = format!("ulimit -p {most_tasks} 2> /dev/null || ulimit -u {most_tasks} 2> /dev/null");
+        let script = format!("ulimit -c 0; ulimit -f {blocks}; ulimit -t {seconds}; {tasks}; exec \"$@\"");
         ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(resolved(&self.argv)).collect()
     }
 }

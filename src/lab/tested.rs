@@ -111,17 +111,22 @@ pub fn expand(run: &[String], program: &[String], variant: &Variant) -> Vec<Stri
     words.collect()
 }
 
+/// The limit that ended a run.
+pub fn cut_short(cut: Cut) -> Reason {
+    let (bound, most) = match cut {
+        Cut::Time(seconds) => (Bound::Time, seconds),
+        Cut::Output(kib) => (Bound::Output, kib as f64),
+        Cut::Processes(most) => (Bound::Processes, most as f64),
+        Cut::Memory(mib) => (Bound::Memory, mib as f64),
+        Cut::Disk(mib) => (Bound::Disk, mib as f64),
+        Cut::Interfered => return Reason::Interfered,
+    };
+    Reason::Bound { bound, most }
+}
+
 fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
     if let Some(cut) = ran.cut {
-        let (bound, most) = match cut {
-            Cut::Time(seconds) => (Bound::Time, seconds),
-            Cut::Output(kib) => (Bound::Output, kib as f64),
-            Cut::Processes(most) => (Bound::Processes, most as f64),
-            Cut::Memory(mib) => (Bound::Memory, mib as f64),
-            Cut::Disk(mib) => (Bound::Disk, mib as f64),
-            Cut::Interfered => return Some(Reason::Interfered),
-        };
-        return Some(Reason::Bound { bound, most });
+        return Some(cut_short(cut));
     }
     // With a check, the status is the check's business unless the test names one.
     let expected = test.exit.or(test.check.is_none().then_some(0));

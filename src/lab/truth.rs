@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::answers::told;
 use super::card::{Limits, Part};
 use super::explore::{Aim, ExploreError, explore};
 use super::files::Files;
+use super::lang::Lang;
 use super::question::{Answer, Kind, Malformed};
 use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::variant::Variant;
@@ -35,7 +37,7 @@ pub enum TruthError {
         how: String,
     },
     /// Its output is not an answer.
-    #[error("`{command}` printed {said:?}, which is not an answer to this part ({why:?})")]
+    #[error("`{command}` printed {said:?}, which is not an answer to this part: {}", told(why, Lang::En))]
     NoAnswer {
         /// The command.
         command: String,
@@ -43,6 +45,16 @@ pub enum TruthError {
         said: String,
         /// What is wrong with it.
         why: Malformed,
+    },
+    /// The program fails in every schedule.
+    #[error("`{command}` ends with {end} in every schedule{}", said.as_ref().map_or(String::new(), |said| format!(": {said}")))]
+    Fails {
+        /// The command.
+        command: String,
+        /// How it ends.
+        end: String,
+        /// The last line that it writes to standard error.
+        said: Option<String>,
     },
     /// The file that is to be taken does not exist in any outcome.
     #[error("no execution of `{command}` leaves a file `{file}`: correct `take`")]
@@ -183,6 +195,14 @@ fn by_exploration(
         return Err(TruthError::Unended { command: argv.join(" "), why });
     }
     let take = part.take.as_ref().map_or("stdout", |take| take.get_ref().as_str());
+    let takes_end = matches!(take, "exit" | "verdict");
+    let fails = |found: &Found| !takes_end && matches!(found.outcome.root(), End::Exited(1..));
+    if let Some(first) = findings.outcomes.first().filter(|_| findings.outcomes.iter().all(fails)) {
+        let written: Vec<u8> = first.outcome.written(1).into_values().flatten().collect();
+        let said = String::from_utf8_lossy(&written).trim().lines().last().map(str::to_owned);
+        let end = first.outcome.root().to_string();
+        return Err(TruthError::Fails { command: argv.join(" "), end, said });
+    }
     if let Some(file) = take.strip_prefix("file:")
         && findings.outcomes.iter().all(|found| entry(&found.outcome, file).is_none())
     {

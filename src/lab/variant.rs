@@ -14,7 +14,8 @@ pub struct Variant {
 impl Variant {
     /// The values that `student` gets in the lab `name`.
     pub fn of(name: &str, card: &Card, student: &str) -> Self {
-        let draw = |(key, values): (&String, &Vec<super::card::Value>)| {
+        let draw = |(key, values): (&String, &toml::Spanned<Vec<super::card::Value>>)| {
+            let values = values.get_ref();
             // A length before each word makes the encoding of a triple unique.
             let text = [name, student, key].map(|word| format!("{}:{word}", word.len())).concat();
             let hash = blake3::hash(text.as_bytes());

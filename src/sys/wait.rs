@@ -18,6 +18,8 @@ pub enum Whose<'fd> {
     Pidfd(BorrowedFd<'fd>),
     /// The child with this PID. Use it only for a child that is known to be unreaped.
     Pid(Pid),
+    /// Any child. Only for a process all of whose children may be reaped.
+    Any,
 }
 
 /// What to do with the zombie.
@@ -87,6 +89,7 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     let (kind, id) = match whose {
         Whose::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd().cast_unsigned()),
         Whose::Pid(pid) => (libc::P_PID, pid.as_raw().cast_unsigned()),
+        Whose::Any => (libc::P_ALL, 0),
     };
     let mut flags = libc::WEXITED | libc::WNOHANG;
     if zombie == Zombie::Leave {

@@ -14,6 +14,7 @@ use crate::cli::progress::Progress;
 use crate::lab::check::{Checked, check, students};
 use crate::lab::loaded::Lab;
 use crate::lab::truths::Truths;
+use crate::report::lab::told;
 
 #[derive(Args, Debug)]
 pub(super) struct AuthorArgs {
@@ -66,7 +67,8 @@ pub(super) fn answer(context: &Context, args: &AuthorArgs) -> Result<(String, Fi
         } else {
             let _ = writeln!(text, "✗ {}", lab.name);
             for fault in checked.faults {
-                let _ = writeln!(text, "    {fault}");
+                let said = told::flaw(&fault).replace('\n', "\n    ");
+                let _ = writeln!(text, "    {said}");
             }
         }
     }

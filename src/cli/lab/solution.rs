@@ -12,6 +12,7 @@ use crate::lab::check::{self, Checked};
 use crate::lab::question::Kind;
 use crate::lab::truths::Truths;
 use crate::report::lab::page::page;
+use crate::report::lab::told;
 
 #[derive(Args, Debug)]
 pub(super) struct SolutionArgs {
@@ -76,7 +77,7 @@ pub(super) fn answer(context: &Context, args: &SolutionArgs) -> Result<(String, 
         text.push('\n');
     }
     for fault in checked.faults {
-        let _ = writeln!(text, "✗ {fault}");
+        let _ = writeln!(text, "✗ {}", told::flaw(&fault));
     }
     Ok((text, Finding::Right))
 }

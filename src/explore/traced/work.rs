@@ -13,7 +13,8 @@ use super::scratch::{ScratchError, Tree, read_tree};
 use super::search::{Position, Searcher};
 use super::verdict::Criteria;
 use crate::process::chain;
-use crate::sys::ptrace::namespace::Numbers;
+use crate::sys::enclosure;
+use crate::sys::ptrace::namespace::{self, Numbers};
 use crate::sys::ptrace::start::StartTracedError;
 use crate::sys::task;
 use crate::wire::codec;
@@ -35,6 +36,13 @@ pub(super) fn engine(command: Command, what: Task, root: PathBuf, ends: Ends) ->
     };
     if !matches!(what, Task::Trials(..)) {
         let isolated = crate::process::in_namespace(&root, |numbers| {
+            // What an execution shares is known only once the first has shared it: what that leaves ends with this
+            // namespace. A program that must not write elsewhere has no business with other machines either.
+            let _ = namespace::renew(false, true);
+            if command.strict {
+                let _ = namespace::renew(true, false);
+                enclosure::forgo_capabilities();
+            }
             let reply =
                 work(&command, what.clone(), &root, template.clone(), Some(numbers), jobs, &mut watcher)
                     .map_err(told);

@@ -12,7 +12,7 @@ use crate::sys::enclosure;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::procfs::{stat, tree};
-use crate::sys::wait::kill_and_reap;
+use crate::sys::wait::{Whose, Zombie, try_wait};
 
 /// The interval between two checks of a run.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ impl<'s> Watch<'s> {
             if let Some(exit) = running.reap()? {
                 return Ok((Some(exit), None));
             }
-            if let Some(cut) = self.passed(deadline)? {
+            if let Some(cut) = self.passed(deadline, Some(running.pid()))? {
                 return Ok((None, Some(cut)));
             }
             let mut fds = vec![running.as_fd()];
@@ -58,8 +58,8 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// The limit that is exceeded, if any.
-    fn passed(&mut self, deadline: Deadline) -> io::Result<Option<Cut>> {
+    /// The limit that is exceeded, if any. Children that have ended are reaped, but not the command.
+    fn passed(&mut self, deadline: Deadline, command: Option<Pid>) -> io::Result<Option<Cut>> {
         let limits = &self.step.limits;
         if deadline.is_over() {
             return Ok(Some(Cut::Time(limits.seconds)));
@@ -71,7 +71,8 @@ impl<'s> Watch<'s> {
             return Ok(None);
         }
         self.looked = Instant::now();
-        let (tasks, pages) = usage()?;
+        reap_ended(limits.processes.saturating_mul(2), command);
+        let (tasks, pages) = usage(limits.processes);
         if tasks > limits.processes {
             return Ok(Some(Cut::Processes(limits.processes)));
         }
@@ -89,43 +90,67 @@ impl<'s> Watch<'s> {
         both.try_for_each(|(pipe, kept)| drain(pipe, kept, most))
     }
 
-    /// Gives the processes that the command left behind a moment to end, then kills them. Returns how many there were.
-    pub(super) fn left_behind(&mut self, is_alone: bool) -> io::Result<usize> {
+    /// Gives the processes that the command left behind a moment to end, then kills them. Returns how many there were, and
+    /// the limit that they exceeded, if any.
+    pub(super) fn left_behind(&mut self, is_alone: bool) -> io::Result<(usize, Option<Cut>)> {
         let deadline = Deadline::after(GRACE);
-        let mut living = descendants()?;
-        while living > 0 && !deadline.is_over() && self.passed(deadline)?.is_none() {
+        let (living, cut) = loop {
+            reap_ended(self.step.limits.processes.saturating_mul(2), None);
+            let living = living();
+            // A limit that they exceed is told even if they have all ended since.
+            let cut = self.passed(deadline, None)?.filter(|cut| !matches!(cut, Cut::Time(_)));
+            if living == 0 || cut.is_some() || deadline.is_over() {
+                break (living, cut);
+            }
             readable(&[], Deadline::after(PERIOD))?;
             self.drain()?;
-            living = descendants()?;
-        }
+        };
         end_all(is_alone);
-        Ok(living)
+        Ok((living, cut))
     }
 }
 
-/// The number of tasks below this process, and of the pages that they have in memory.
-fn usage() -> io::Result<(usize, u64)> {
-    let below = tree::with_descendants(Pid::this());
+/// The number of tasks below this process, and of the pages that they have in memory. More than `most` processes are
+/// counted and no more: they may be forking without end, and each moment that this takes gives them another turn.
+fn usage(most: usize) -> (usize, u64) {
     let own = Pid::this();
+    // The first process of a namespace has nothing beside it but what it has started.
+    let processes = if enclosure::is_first() { tree::count().saturating_sub(1) } else { 0 };
+    if processes > most {
+        return (processes, 0);
+    }
+    let below = tree::with_some_descendants(own, most.saturating_add(1));
     let (mut tasks, mut pages) = (0, 0);
     for pid in below.into_iter().filter(|pid| *pid != own) {
         tasks += stat::of_process(pid).map_or(0, |stat| stat.n_threads.max(1) as usize);
         pages += enclosure::resident_pages(pid);
     }
-    Ok((tasks, pages))
+    (tasks, pages)
 }
 
-/// The number of living processes below this one. Children that have ended are reaped.
-fn descendants() -> io::Result<usize> {
-    for child in tree::children_by_parent(Pid::this())? {
-        if !stat::of_process(child).is_some_and(|stat| stat.lives()) {
-            kill_and_reap(child, LAST);
+/// Reaps children that have ended: what the programs have left behind becomes a child of this process. At most `most`, for in a
+/// storm of processes others end all the time.
+fn reap_ended(most: usize, except: Option<Pid>) {
+    for _ in 0..most {
+        match try_wait(Whose::Any, Zombie::Leave) {
+            Ok(Some(ended)) if Some(ended.pid) != except => {
+                let _ = try_wait(Whose::Pid(ended.pid), Zombie::Reap);
+            }
+            _ => break,
         }
+    }
+}
+
+/// The number of living processes below this one.
+fn living() -> usize {
+    if enclosure::is_first() {
+        // One that goes on in ever new children can slip through a list of processes, but not through this.
+        return if enclosure::has_others() { tree::count().saturating_sub(1).max(1) } else { 0 };
     }
     let own = Pid::this();
     let below = tree::with_descendants(own).into_iter();
     let living = below.filter(|pid| *pid != own && stat::of_process(*pid).is_some_and(|stat| stat.lives()));
-    Ok(living.count())
+    living.count()
 }
 
 /// Kills everything below this process, and reaps it.

@@ -142,13 +142,13 @@ mod tests {
     #[test]
     fn a_program_that_does_not_compile_is_an_error_and_what_the_compiler_says_is_bounded() {
         let mut one = mark(&[State::Wrong]);
-        one.parts[0].notes.push(Note::NotBuilt { said: "字".repeat(40_000) });
+        one.parts[0].notes.push(Note::NotBuilt { said: "字".repeat(40_000), ended: None });
         let error = Exercism::new(&one, Lang::Zh);
         assert!(error.status == "error" && error.tests.is_none());
         let length = error.message.unwrap().len();
         assert!((MESSAGE - 3..=MESSAGE).contains(&length), "{length}");
         let mut two = mark(&[State::Wrong, State::Right]);
-        two.parts[0].notes.push(Note::NotBuilt { said: "no".into() });
+        two.parts[0].notes.push(Note::NotBuilt { said: "no".into(), ended: None });
         let failed = Exercism::new(&two, Lang::En);
         assert_eq!((failed.status, failed.tests.unwrap()[0].status), ("fail", "error"));
     }

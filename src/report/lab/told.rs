@@ -1,5 +1,6 @@
 //! The wording of results, in either language.
 
+use crate::lab::check::Flaw;
 use crate::lab::lang::Lang;
 use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State, TestMark};
 use crate::said::quoted_zh;
@@ -47,11 +48,16 @@ pub fn note(note: &Note, lang: Lang) -> String {
             Lang::En => format!("Marked: {file}."),
             Lang::Zh => format!("评分的文件：{file}。"),
         },
-        Note::NotBuilt { said } => {
-            format!(
-                "{}\n{said}",
-                lang.say("It does not compile. The compiler says:", "编译没有通过。编译器说：")
-            )
+        Note::NotBuilt { said, ended } => {
+            let ended = ended.as_ref().map(|ended| match lang {
+                Lang::En => format!("It does not compile. Of the compiler: {}.", reason(ended, lang)),
+                Lang::Zh => format!("编译没有通过。编译器：{}。", reason(ended, lang)),
+            });
+            let heading = lang.say("It does not compile. The compiler says:", "编译没有通过。编译器说：");
+            match ended {
+                Some(ended) => with_lines(ended, said),
+                None => with_lines(heading.to_owned(), said),
+            }
         }
         Note::Proved { executions } => match lang {
             Lang::En => format!(
@@ -207,6 +213,30 @@ pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
     }
     lines.push(format!("{} {}", lang.say("Again:", "重现："), bad.replay));
     lines.join("\n")
+}
+
+/// A flaw of a lab, as its lecturer reads it.
+pub fn flaw(flaw: &Flaw) -> String {
+    match flaw {
+        Flaw::Said(said) => said.clone(),
+        Flaw::Unsolved { student, part } => {
+            let head = format!(
+                "{student}: the solution of part `{}` has {} of {} points",
+                part.id, part.score, part.max
+            );
+            let rows = part.rows.iter().filter(|row| row.right == Some(false)).map(|row| {
+                let said = |what: &Option<String>| what.clone().unwrap_or_else(|| "nothing".to_owned());
+                let label = if row.label.is_empty() { String::new() } else { format!("{}: ", row.label) };
+                format!(
+                    "{label}measured {} at first, and {} later",
+                    said(&row.predicted),
+                    said(&row.measured)
+                )
+            });
+            let all: Vec<String> = details(part, Lang::En).into_iter().chain(rows).collect();
+            with_lines(head, &all.join("\n"))
+        }
+    }
 }
 
 /// Everything about a part except its rows, one paragraph each.

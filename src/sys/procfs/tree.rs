@@ -5,6 +5,7 @@ use super::task::ids_in;
 pub use super::task::threads;
 use crate::sys::pid::Pid;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 /// The children of all threads of a process (`/proc/PID/task/TID/children`); `None` if the kernel does not list them
 /// (it needs `CONFIG_PROC_CHILDREN`).
@@ -53,11 +54,33 @@ pub fn group_has_living(pgid: Pid) -> io::Result<bool> {
     Ok(all()?.iter().any(|process| process.pgid == pgid && process.lives()))
 }
 
+/// The number of processes in the PID namespace of `/proc`, including zombies. One read of a folder, so that the answer
+/// comes in time even while they fork without end.
+pub fn count() -> usize {
+    ids_in("/proc").len()
+}
+
+/// The number of processes and threads of this user, as `RLIMIT_NPROC` counts them.
+pub fn tasks_of_this_user() -> usize {
+    let own = nix::unistd::geteuid().as_raw();
+    let tasks_of = |pid: Pid| {
+        let about = std::fs::metadata(format!("/proc/{pid}/task")).ok().filter(|about| about.uid() == own)?;
+        // Two links are those of the folder itself.
+        Some((about.nlink() as usize).saturating_sub(2))
+    };
+    ids_in("/proc").into_iter().filter_map(tasks_of).sum()
+}
+
 /// A process and its descendants, itself first, each once.
 pub fn with_descendants(root: Pid) -> Vec<Pid> {
+    with_some_descendants(root, usize::MAX)
+}
+
+/// As [`with_descendants`], but ends the search once more than `most` are found.
+pub fn with_some_descendants(root: Pid, most: usize) -> Vec<Pid> {
     let mut found = vec![root];
     let mut next = 0;
-    while let Some(&pid) = found.get(next) {
+    while let Some(&pid) = found.get(next).filter(|_| found.len() <= most) {
         next += 1;
         let Some(children) = children(pid) else { return by_parents(root) };
         for child in children {

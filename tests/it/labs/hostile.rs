@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// What to hand in: a name, a file, its text, and the limit that ends it, or nothing where another reason is told. `MARK`
 /// stands for a word by which its processes are known, `OUTSIDE` for a file that is not its own.
-const SUBMISSIONS: [(&str, &str, &str, &str); 21] = [
+const SUBMISSIONS: [(&str, &str, &str, &str); 27] = [
     (
         "small-files",
         "add.py",
@@ -85,12 +85,42 @@ const SUBMISSIONS: [(&str, &str, &str, &str); 21] = [
         "processes",
     ),
     ("processes", "add.c", "#include <unistd.h>\nint main(void) { for (;;) fork(); }\n", "processes"),
+    // The kernel may give each session as much of a processor as it gives the grader.
+    (
+        "sessions",
+        "add.c",
+        "#include <unistd.h>\nint main(void) { for (;;) if (fork() == 0) setsid(); }\n",
+        "processes",
+    ),
+    (
+        "programs",
+        "add.c",
+        "#include <unistd.h>\nint main(int c, char **v) { for (;;) if (vfork() == 0) { execl(\"/proc/self/exe\", v[0], (char *)0); _exit(1); } }\n",
+        "processes",
+    ),
+    ("unwaited", "add.sh", "f() { f | f & }; f; wait\n", "processes"),
+    ("compiler", "add.c", "#include \"/dev/zero\"\nint main(void) {}\n", "memory"),
+    // Right only for root's own programs.
+    (
+        "privileges",
+        "add.sh",
+        "grep -q 'CapEff:.0*$' /proc/self/status && grep -q 'CapBnd:.0*$' /proc/self/status && exit 7; echo 3 > n\n",
+        "",
+    ),
+    (
+        "descriptors",
+        "add.py",
+        "import ctypes, os\nctypes.CDLL(None).shmget(KEY, 4096, 0o1666)\nup = f'/proc/{os.getppid()}/fd'\ntry:\n    for fd in os.listdir(up):\n        try: os.write(os.open(f'{up}/{fd}', os.O_WRONLY | os.O_NONBLOCK), b'junk' * 1000)\n        except OSError: pass\nexcept OSError: raise SystemExit(7)\n",
+        "",
+    ),
 ];
 
 fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
     let place = place("lab-attack");
     let mark = format!("proclab-attack-{}", std::process::id());
     let outside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);
+    // No other key of this system begins like this.
+    let key = (0x7A00_0000 + std::process::id()).to_string();
     std::fs::write(&outside, "untouched").unwrap();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |needed: &str| std::env::split_paths(&path).any(|folder| folder.join(needed).is_file());
@@ -107,6 +137,7 @@ fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
             continue;
         }
         let text = text.replace("MARK", &mark).replace("OUTSIDE", &outside.display().to_string());
+        let text = text.replace("KEY", &key);
         hand_in(&place, name, &[(file, &text)]);
         let begin = Instant::now();
         let mut command = lab(&place, &["grade", "tiny", "--student", "ada", name]);
@@ -117,7 +148,9 @@ fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
             continue;
         };
         let part = part(&graded, "add");
-        let failed = &part["tests"][0]["failed"];
+        // A program that does not compile has no tests.
+        let of_compiler = part["notes"].as_array().unwrap().iter().find(|note| note["note"] == "not-built");
+        let failed = of_compiler.map_or(&part["tests"][0]["failed"], |note| &note["ended"]);
         let is_told = failed["reason"].is_string() || part["schedule"]["why"].is_string();
         let is_bound = bound.is_empty() || failed["bound"] == bound;
         let is_plain = !part.to_string().contains("\\u001b");
@@ -135,6 +168,8 @@ fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "untouched");
     std::fs::remove_file(&outside).unwrap();
     assert!(!Path::new("/dev/shm").join(&mark).exists(), "shared memory is left");
+    let objects = std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    assert!(!objects.split_whitespace().any(|word| word == key), "System V shared memory is left");
     let names = [mark.as_str(), "add.py", "add.sh"];
     let living = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
