@@ -11,6 +11,7 @@ mod looks;
 mod machine;
 mod process;
 mod reasons;
+mod room;
 mod sampling;
 mod seen;
 mod signals;

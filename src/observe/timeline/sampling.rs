@@ -21,6 +21,8 @@ struct Stretch {
     ready_ns: u64,
     /// Neither: asleep, not booked yet, or lost to the machine.
     rest_ns: u64,
+    /// The kernel has booked more than there was (see `Room`).
+    is_overbooked: bool,
 }
 
 /// A look at a thread that is asleep or has ended.
@@ -62,6 +64,10 @@ impl Timeline {
         }
         if first && taken_over || (turns > 0 && thread.looks.in_line_before) {
             doubt_ns += std::mem::take(&mut stretch.ready_ns);
+        }
+        if stretch.is_overbooked && !first {
+            // It was asleep for a part of what is booked as time in the run queue.
+            doubt_ns += std::mem::take(&mut stretch.ready_ns) + std::mem::take(&mut stretch.rest_ns);
         }
         if first {
             // It may have begun within this time.
@@ -160,15 +166,17 @@ impl Thread {
     /// What the kernel has booked since `before`. What exceeds the time since the last look is taken from the pending time.
     fn stretch(&mut self, before: SchedStat, kernel: SchedStat, at_ns: u64) -> Stretch {
         let ns = at_ns.saturating_sub(self.since_ns);
+        const READING_NS: u64 = 1_000_000;
         let running_ns = kernel.running_ns.saturating_sub(before.running_ns);
         let ready_ns = kernel.ready_ns.saturating_sub(before.ready_ns);
         let late_ns = (running_ns + ready_ns).saturating_sub(ns).min(self.looks.pending_ns);
         self.looks.pending_ns -= late_ns;
         self.sums.unknown_ns -= late_ns;
         let all_ns = ns + late_ns;
+        let is_overbooked = ready_ns > READING_NS && running_ns + ready_ns > all_ns + READING_NS;
         let running_ns = running_ns.min(all_ns);
         let ready_ns = ready_ns.min(all_ns - running_ns);
-        Stretch { running_ns, ready_ns, rest_ns: all_ns - running_ns - ready_ns }
+        Stretch { running_ns, ready_ns, rest_ns: all_ns - running_ns - ready_ns, is_overbooked }
     }
 
     /// Settles the time since the thread was last seen asleep: it sleeps or has ended, so all its time on a CPU and in the

@@ -52,6 +52,29 @@ fn time_in_line_that_the_kernel_books_late_is_unknown_until_then_and_counted_onc
 }
 
 #[test]
+fn a_sleep_that_the_kernel_counts_as_time_in_line_is_unknown_from_the_last_look_on() {
+    const MS: u64 = 1_000_000;
+    let timeline = play(vec![
+        (10 * MS, look(State::Blocked, 0, 0, 1)),
+        (290 * MS, look(State::Blocked, 0, 0, 1)),
+        (310 * MS, look(State::Blocked, 2 * MS, 290 * MS, 2)),
+    ]);
+    let after = sums(&timeline);
+    assert_eq!(
+        [after.running_ns, after.ready_ns, after.blocked_ns, after.unknown_ns].map(|ns| ns / MS),
+        [2, 0, 280, 28]
+    );
+}
+
+#[test]
+fn what_one_does_after_the_last_look_at_it_is_unknown() {
+    let mut timeline = play(vec![(10, look(State::Blocked, 0, 0, 0)), (20, look(State::Running, 2, 3, 1))]);
+    timeline.apply(&Event { at_ns: 50, pid: Pid::UNKNOWN, tid: Pid::UNKNOWN, what: What::Stolen(0) });
+    let after = sums(&timeline);
+    assert_eq!((after.running_ns, after.ready_ns, after.alive_ns()), (2, 3, 50));
+}
+
+#[test]
 fn one_that_slept_until_just_before_a_look_at_which_it_could_run_was_blocked_and_not_ready() {
     let timeline = play(vec![
         (10, look(State::Blocked, 0, 0, 0)),

@@ -36,6 +36,31 @@ fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
 }
 
 #[test]
+fn a_sleep_that_the_kernel_counts_as_time_in_line_is_not_ready_after_it_was_seen() {
+    const MS: u64 = 1_000_000;
+    let play = |script: &[(u64, i32, What)]| {
+        let begin = [(0, 2, forked(1)), (0, 7, forked(2)), (0, 7, ON), (MS, 7, OFF)];
+        let timeline = play(&[&begin[..], script].concat());
+        let thread = timeline.by_pid(id(7)).unwrap().threads[0].clone();
+        let sums = thread.sums_at(310 * MS);
+        (sums.running_ns / MS, sums.ready_ns / MS, sums.blocked_ns / MS, thread.hides_ready_time())
+    };
+    let kernel = |running_ms, ready_ms, turns| SchedStat {
+        running_ns: running_ms * MS,
+        ready_ns: ready_ms * MS,
+        turns,
+    };
+    let asleep = |at_ms: u64| (at_ms * MS, 7, What::Sums(kernel(1, 0, 1)));
+    let turn = [(300 * MS, 7, ON), (301 * MS, 7, OFF)];
+    let later = |ready_ms| (310 * MS, 7, What::Sums(kernel(2, ready_ms, 2)));
+    assert_eq!(play(&[&[asleep(290)][..], &turn, &[later(295)]].concat()), (2, 0, 308, true));
+    assert_eq!(play(&[&[asleep(100)][..], &turn, &[later(150)]].concat()), (2, 150, 158, false));
+    // It was not seen, or the delay is within what the looks leave room for.
+    assert_eq!(play(&[&turn[..], &[later(295)]].concat()), (2, 295, 13, false));
+    assert_eq!(play(&[&[asleep(290)][..], &turn, &[later(10)]].concat()), (2, 10, 298, false));
+}
+
+#[test]
 fn time_in_which_a_virtual_cpu_stood_still_is_not_moved_from_blocked_to_ready() {
     // Woken 10 before its second turn, in which its CPU stood still for 400 after another thread had been woken on it.
     let kernel = SchedStat { running_ns: 1_100_000, ready_ns: 400_010, turns: 2 };

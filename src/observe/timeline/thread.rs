@@ -1,6 +1,7 @@
 //! One thread: its current state, and the sums of its past ones.
 
 use super::looks::Looks;
+use super::room::Room;
 use super::spans::{Span, Spans};
 use super::sums::{Check, Sums, WaitSum, WaitSums};
 use crate::observe::event::State;
@@ -51,6 +52,10 @@ pub struct Thread {
     pub(super) base: Option<SchedStat>,
     /// The same for the watched command, read before its exec: less exact, but known from the start.
     pub(super) before_exec: SchedStat,
+    /// When it was last seen asleep.
+    pub(super) asleep_ns: u64,
+    /// How it may have been ready since the last comparison, although its records say blocked.
+    pub(super) room: Room,
     /// When its exit was recorded, if it has not left the CPU for the last time there.
     pub(super) exiting: Option<u64>,
     /// Another thread got its CPU, although no record says that it left it.
@@ -85,6 +90,8 @@ impl Thread {
             woken_before_base: false,
             base: None,
             before_exec: SchedStat::default(),
+            asleep_ns: 0,
+            room: Room::default(),
             exiting: None,
             displaced_ns: None,
             free_ns: None,
@@ -143,6 +150,10 @@ impl Thread {
         if self.state == State::Blocked && span.ns() > 0 {
             self.waits.add(self.wait, span.ns());
         }
+        if matches!(self.state, State::Blocked | State::Stopped) {
+            // From when it was last seen asleep it may have been awake, and in line.
+            self.room.ns += span.to_ns.saturating_sub(span.from_ns.max(self.asleep_ns));
+        }
         self.state = state;
         self.since_ns = span.to_ns;
         self.wait = 0;
@@ -166,7 +177,10 @@ impl Thread {
     /// time in the run queue or on a CPU that the records have.
     pub fn hides_ready_time(&self) -> bool {
         let lacks = |check: Check| check.turns.0 > check.turns.1 || check.lacks_running_time();
-        self.woken_unchecked || self.woken_before_base || self.check.is_some_and(lacks)
+        self.woken_unchecked
+            || self.woken_before_base
+            || self.room.false_ns > 0
+            || self.check.is_some_and(lacks)
     }
 
     /// Its wake-up delays, which the records do not show and the kernel's sums do.
@@ -183,7 +197,8 @@ impl Thread {
     pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
         let mut waits = self.waits.clone();
         let ns = now_ns.saturating_sub(self.since_ns);
-        if self.is_alive() && self.state == State::Blocked && ns > 0 {
+        let is_recorded = self.looks.seen.is_none();
+        if self.is_alive() && is_recorded && self.state == State::Blocked && ns > 0 {
             waits.add(self.wait, ns);
         }
         let mut waits = waits.into_vec();
@@ -194,7 +209,9 @@ impl Thread {
     fn recorded_at(&self, now_ns: u64) -> Sums {
         let mut sums = self.sums;
         if self.is_alive() {
-            sums.add(self.state, now_ns.saturating_sub(self.since_ns));
+            // What it has done since the last look at it, the next one will tell.
+            let state = if self.looks.seen.is_some() { State::Unknown } else { self.state };
+            sums.add(state, now_ns.saturating_sub(self.since_ns));
         }
         sums
     }
@@ -233,6 +250,9 @@ impl Thread {
             return;
         }
         let sums = self.recorded_at(at_ns);
+        if self.state != State::Zombie {
+            self.asleep_ns = at_ns;
+        }
         if older && self.base.is_none() {
             self.base = Some(SchedStat {
                 running_ns: kernel.running_ns.saturating_sub(sums.running_ns),
@@ -240,6 +260,7 @@ impl Thread {
                 turns: kernel.turns.saturating_sub(self.turns),
             });
             self.woken_before_base |= std::mem::take(&mut self.woken_unchecked);
+            self.room.begin(sums);
             return;
         }
         self.check(at_ns, sums, kernel, stolen_ns);
@@ -249,11 +270,21 @@ impl Thread {
         self.woken_unchecked = false;
         let base = self.base.unwrap_or_default();
         let last_record_ns = self.exiting;
+        let kernel = SchedStat {
+            running_ns: kernel.running_ns.saturating_sub(base.running_ns),
+            ready_ns: kernel.ready_ns.saturating_sub(base.ready_ns),
+            turns: kernel.turns.saturating_sub(base.turns),
+        };
+        if self.state == State::Zombie {
+            // The records do not have its end.
+            self.room.ns += at_ns.saturating_sub(last_record_ns.unwrap_or(self.since_ns));
+        }
+        let false_ns = self.room.compare(sums, kernel);
         self.check = Some(Check {
             at_ns,
-            running_ns: (sums.running_ns, kernel.running_ns.saturating_sub(base.running_ns)),
-            ready_ns: (sums.ready_ns, kernel.ready_ns.saturating_sub(base.ready_ns)),
-            turns: (self.turns, kernel.turns.saturating_sub(base.turns)),
+            running_ns: (sums.running_ns, kernel.running_ns),
+            ready_ns: (sums.ready_ns, kernel.ready_ns.saturating_sub(false_ns)),
+            turns: (self.turns, kernel.turns),
             preempted: self.preempted,
             wall_ns: self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns),
             stolen_ns,
