@@ -112,6 +112,10 @@ impl Machine {
         self.world.tasks[index].call = call;
         let reads_folder = self.prelude.as_ref().is_some_and(|prelude| prelude.reads_folder);
         let is_repeatable = calls::leaves_nothing(&mut self.world, index, reads_folder);
+        if call.number == libc::SYS_close {
+            // The question above may have looked it up, and the loader closes without a further stop.
+            self.world.forget(index, call.int(0));
+        }
         let Some(prelude) = &mut self.prelude else { return Ok(false) };
         prelude.calls += 1;
         if has_only_streams(tid) {
