@@ -119,12 +119,18 @@ impl Sampler {
         }
         // The values belong together only if the thread got no CPU between the first and the last read.
         let Some(before) = stat::schedstat(pid, tid) else { return };
+        let in_passing = |tell: &mut dyn FnMut(u64, Pid, What), at_once: bool| {
+            if at_once {
+                tell(begin_ns, tid, What::SumsInPassing(before));
+            }
+        };
+        let at_once = is_at_once(begin_ns);
         let letter = stat::of_thread(pid, tid).map(|stat| stat.letter);
         let at_ns = monotonic_ns();
         let is_asleep = matches!(letter, Some('S' | 'D' | 'I'));
         let call = if is_asleep { current(pid, tid) } else { None };
         let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns) else {
-            return tell(begin_ns, tid, What::SumsInPassing(before));
+            return in_passing(tell, at_once);
         };
         if let Some(letter) = letter {
             tell(at_ns, tid, What::Letter(letter));
@@ -132,7 +138,7 @@ impl Sampler {
         // It sleeps and has had no CPU since. An awake thread may have got a turn that the kernel has counted already
         // and the records have not.
         if letter == Some('R') {
-            tell(begin_ns, tid, What::SumsInPassing(before));
+            in_passing(tell, at_once);
         } else {
             tell(at_ns, tid, What::Sums(after));
         }
@@ -152,12 +158,20 @@ impl Sampler {
     }
 }
 
-/// Reads the kernel's sums of a thread that may have the CPU, or get it any moment.
+/// Reads the kernel's sums of a thread that may have the CPU, or get it any moment. If this process was delayed meanwhile
+/// they are of another time: the thread may have had a turn since, which its number of turns does not show if the kernel
+/// has left out another one.
 fn read_in_passing(pid: Pid, tid: Pid, tell: &mut impl FnMut(u64, Pid, What)) {
     let at_ns = monotonic_ns();
-    if let Some(sums) = stat::schedstat(pid, tid) {
+    if let Some(sums) = stat::schedstat(pid, tid).filter(|_| is_at_once(at_ns)) {
         tell(at_ns, tid, What::SumsInPassing(sums));
     }
+}
+
+/// Whether what was read since `begin_ns` is of that time, because this process has not lost its CPU for long.
+fn is_at_once(begin_ns: u64) -> bool {
+    const AT_ONCE_NS: u64 = 100_000;
+    monotonic_ns() - begin_ns < AT_ONCE_NS
 }
 
 /// Whether the same wait for the same arguments is for the same things: locks have changing holders, and processes

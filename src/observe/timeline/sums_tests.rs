@@ -121,6 +121,22 @@ fn a_turn_after_the_record_of_an_exit_is_no_missing_record() {
 }
 
 #[test]
+fn a_turn_after_the_record_of_an_exit_hides_none_that_the_kernel_has_left_out_before() {
+    let check = |preempted, unrecorded_ns| Check {
+        at_ns: 60_000_000,
+        running_ns: (1_000_000, 1_000_000),
+        ready_ns: (10_000_000, 2_000_000),
+        turns: (8, 8),
+        preempted,
+        wall_ns: 50_000_000,
+        stolen_ns: 0,
+        unrecorded_ns,
+    };
+    assert!(check(1, 150_000).holds());
+    assert!(!check(0, 150_000).holds() && !check(1, 0).holds() && !check(1, 50_000).holds());
+}
+
+#[test]
 fn sums_that_disagree_with_the_kernel_are_told() {
     let kernel = SchedStat { running_ns: 50_000_000, ready_ns: 0, turns: 1 };
     let timeline = play(&[

@@ -8,7 +8,7 @@ use crate::observe::timeline::Process;
 use crate::observe::watch::Observed;
 
 /// The log of all processes, in the order of time: `N` new, `J` ready, `R` running, `W` waiting or stopped, `?` unknown,
-/// `E` ended. Times count from the start of the run.
+/// `E` ended. Times count from the start of the run, which is 1.
 pub fn log(observed: &Observed) -> Vec<u8> {
     let (origin_ns, now_ns) = (observed.origin_ns(), observed.end_ns());
     let mut changes: Vec<(u64, String, char)> = Vec::new();
@@ -23,7 +23,8 @@ pub fn log(observed: &Observed) -> Vec<u8> {
     changes.sort_by_key(|(at_ns, ..)| *at_ns);
     let mut text = String::new();
     for (at_ns, pid, letter) in changes {
-        let _ = writeln!(text, "{pid}\t{letter}\t{}", at_ns.saturating_sub(origin_ns) / 1_000);
+        // Programs that evaluate such logs take the time 0 for none.
+        let _ = writeln!(text, "{pid}\t{letter}\t{}", at_ns.saturating_sub(origin_ns) / 1_000 + 1);
     }
     text.into_bytes()
 }
@@ -46,6 +47,10 @@ fn trajectory(process: &Process, now_ns: u64) -> Vec<(u64, char)> {
             changes.push((span.from_ns, letter));
         }
     }
-    changes.extend(process.ended_ns.map(|at_ns| (at_ns, 'E')));
+    if let Some(ended_ns) = process.ended_ns {
+        // An end of which only bounds are known is written at the earlier one: no state in between would be true.
+        let unknown = changes.pop_if(|(_, letter)| *letter == '?');
+        changes.push((unknown.map_or(ended_ns, |(at_ns, _)| at_ns), 'E'));
+    }
     changes
 }
