@@ -31,6 +31,17 @@ export function duration(ns) {
   return `${n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n.toFixed(2)} ${unit}`.replace(/\.0+ /, " ");
 }
 
+const indent = (lane) => 4 + Math.min(6, lane.indent ?? 0) * 11;
+
+/** The text, or its two ends if it is wider than `room`: names often differ in their last character only. */
+function shortened(pen, text, room) {
+  if (pen.measureText(text).width <= room) return text;
+  let kept = text.length - 1;
+  const cut = () => `${text.slice(0, Math.ceil(kept / 2))}…${text.slice(text.length - Math.floor(kept / 2))}`;
+  while (kept > 2 && pen.measureText(cut()).width > room) kept -= 1;
+  return cut();
+}
+
 export class Timeline {
   /** Draws into `host`; `words` names the states and buttons in the reader's language. */
   constructor(host, words = (word) => word) {
@@ -150,7 +161,8 @@ export class Timeline {
 
   // Where things are.
 
-  get gutter() { return Math.min(210, Math.max(84, this.width * 0.2)); }
+  /** As wide as the names that were drawn need, within bounds that leave most of the width to the time. */
+  get gutter() { return Math.min(210, Math.max(84, this.width * 0.2, Math.min(this.needed ?? 0, this.width * 0.4))); }
   x(ns) { return this.gutter + ((ns - this.from) / Math.max(1, this.to - this.from)) * (this.width - this.gutter - 8); }
   ns(x) { return this.from + ((x - this.gutter) / (this.width - this.gutter - 8)) * (this.to - this.from); }
 
@@ -248,6 +260,8 @@ export class Timeline {
     const last = Math.min(lanes.length, Math.ceil((top + height) / LANE) + 1);
     pen.font = `${this.font}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
+    // It only grows: a width that changed with every scroll would move what is looked at.
+    for (let at = first; at < last; at += 1) this.needed = Math.max(this.needed ?? 0, indent(lanes[at]) + pen.measureText(lanes[at].label).width + 8);
     for (let at = first; at < last; at += 1) this.lane(pen, lanes[at], AXIS + at * LANE - top);
     this.arrows(pen, top, height);
     if (depth.length) this.depth(pen, AXIS + lanes.length * LANE - top);
@@ -280,7 +294,7 @@ export class Timeline {
     pen.fillStyle = lane.over ? this.colour.faint : this.colour.ink;
     pen.font = `${lane.kind === "cpu" ? "600 " : ""}${this.font}px system-ui, sans-serif`;
     pen.textAlign = "left";
-    pen.fillText(lane.label, 4 + Math.min(6, lane.indent ?? 0) * 11, y + LANE / 2 + 1);
+    pen.fillText(shortened(pen, lane.label, this.gutter - 6 - indent(lane)), indent(lane), y + LANE / 2 + 1);
     pen.restore();
   }
 
