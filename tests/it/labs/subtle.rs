@@ -9,7 +9,10 @@ use crate::common::trials;
 use crate::traced_verbs::Place;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    trials!["labs": what_is_subtly_wrong_loses_points_and_is_told_why]
+    trials!["labs":
+        what_is_subtly_wrong_loses_points_and_is_told_why,
+        a_buffer_without_a_mutex_loses_points_though_no_call_shows_it,
+    ]
 }
 
 /// Philosophers in C, who take the fork on their left first unless `TABLE` lets one at a time sit down.
@@ -41,6 +44,50 @@ int main(void)
     return worst;
 }
 "#;
+
+/// A semaphore that nobody has to wait for is no system call, so the explorer cannot stop a consumer there.
+fn a_buffer_without_a_mutex_loses_points_though_no_call_shows_it() {
+    if !["python3", "cc"].iter().all(|needed| Path::new("/usr/bin").join(needed).exists()) {
+        println!("left out: python3 or cc is not installed");
+        return;
+    }
+    let place = Place::new("lab-mutex", &[]);
+    let right = include_str!("../../../data/labs/producer-consumer/solution/buffer.c");
+    let (head, takes) = right.split_once("static int take").unwrap();
+    let without = |text: &str| {
+        text.lines()
+            .filter(|line| !line.contains("&b->mutex);"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    for (name, text, is_right) in [
+        ("guarded", right.to_owned(), true),
+        ("consumers", format!("{head}static int take{}", without(takes)), false),
+        ("nobody", without(right), false),
+    ] {
+        hand_in(&place, name, &[("buffer.c", &text)]);
+        let words = [
+            "lab",
+            "--lang",
+            "en",
+            "grade",
+            "producer-consumer",
+            "--student",
+            "ada",
+            "--format",
+            "json",
+            name,
+        ];
+        let part = part(&json(&place.command(&words).output().unwrap()), "buffer").clone();
+        assert_eq!(part["state"] == "right", is_right, "{name}: {part:#}");
+        let failed = &part["tests"][2]["failed"];
+        assert_eq!(failed.is_null(), is_right, "{name}: {part:#}");
+        assert!(
+            is_right || failed["stderr"].as_str().unwrap().contains("of its instructions"),
+            "{name}: {part:#}"
+        );
+    }
+}
 
 fn what_is_subtly_wrong_loses_points_and_is_told_why() {
     if !["python3", "cc"].iter().all(|needed| Path::new("/usr/bin").join(needed).exists()) {
