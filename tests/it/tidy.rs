@@ -124,7 +124,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// The files besides `sys` that may name `nix` or `libc`, and why.
-const AT_THE_EDGE: [(&str, &str); 12] = [
+const AT_THE_EDGE: [(&str, &str); 13] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/process_id.rs", "tells the kernel's error numbers apart"),
@@ -136,6 +136,7 @@ const AT_THE_EDGE: [(&str, &str); 12] = [
     ("observe/waits/lock.rs", "knows the operations of futexes by their numbers"),
     ("observe/waits/probe.rs", "knows system calls by their numbers"),
     ("observe/waits/pthread.rs", "knows the operations of futexes by their numbers"),
+    ("observe/waits/restarted.rs", "knows system calls and the operations of futexes by their numbers"),
     ("observe/watch/attach.rs", "tells the kernel's error numbers apart"),
 ];
 

@@ -7,6 +7,7 @@ mod lock;
 mod poll;
 mod probe;
 mod pthread;
+mod restarted;
 mod scene;
 mod signal;
 mod table;

@@ -4,6 +4,7 @@ use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::poll::Beside;
+use super::restarted::interrupted;
 use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll, signal, words};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::memory::read;
@@ -93,6 +94,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             Wait::outside(Kind::Other, "POSIX message queue")
         }
         libc::SYS_openat => fifo::wait(pid, call, scene)?,
+        libc::SYS_restart_syscall => return in_call(pid, tid, interrupted(call)?, scene),
         libc::SYS_io_uring_enter => Wait::outside(Kind::Other, "io_uring"),
         libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync => Wait::outside(Kind::Device, "disk (sync)"),
         number => older_call(pid, tid, number, call, scene)?,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::programs::program;
 use super::truth::{root, watched};
-use super::{Outcome, Scratch, check, ns, proclab};
+use super::{Outcome, Scratch, check, ns, processes, proclab};
 
 pub(super) fn tests() -> Vec<Trial> {
     let test = |name: &str, body: fn() -> Outcome| crate::common::bounded(format!("watch::{name}"), body);
@@ -18,6 +18,7 @@ pub(super) fn tests() -> Vec<Trial> {
         test("a_wait_for_a_child_that_execs_meanwhile_is_one_wait_under_its_last_name", a_child_that_execs),
         test("a_mutex_whose_owner_has_ended_is_a_deadlock_that_names_it", an_abandoned_mutex),
         test("the_threads_of_a_running_process_have_their_own_names", thread_names),
+        test("a_sleep_goes_on_after_a_stop_under_its_own_reason", restarted),
         test("the_first_sentence_has_the_times_of_the_main_thread", main_thread),
     ]
 }
@@ -105,6 +106,20 @@ threading.Thread(target=nap).start()";
     let report: Value = serde_json::from_slice(&watch.wait_with_output()?.stdout)?;
     let threads = root(&report)["threads"].as_array().ok_or("no threads")?;
     check(threads.iter().any(|thread| thread["name"] == "napper"), &report)
+}
+
+/// After a stop the kernel continues the call as another one, `restart_syscall(2)`.
+fn restarted() -> Outcome {
+    let script = "sleep 1 & sleep 0.1; kill -STOP $!; sleep 0.1; kill -CONT $!; wait";
+    for tier in ["exact", "sampled"] {
+        let (report, _) = watched(&["--tier", tier], &["sh", "-c", script])?;
+        let sleeper = processes(&report).iter().find(|process| ns(process, "stopped_ns") > 0);
+        let sleeper = sleeper.ok_or_else(|| format!("{tier}: none was stopped: {report:#}"))?;
+        let waits = sleeper["waits"].as_array().ok_or("no waits")?.iter();
+        let timer_ns: u64 = waits.filter(|wait| wait["on"] == "timer").map(|wait| ns(wait, "ns")).sum();
+        check(timer_ns > ns(sleeper, "blocked_ns") / 2, format!("{tier}: {sleeper:#}"))?;
+    }
+    Ok(())
 }
 
 fn main_thread() -> Outcome {
