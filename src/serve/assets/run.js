@@ -47,10 +47,11 @@ export class WatchPanel {
     this.waits = new Waits(t);
     this.totals = h("div", { class: "totals" });
     this.output = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true });
+    this.said = h("div", {}, h("h3", {}, isRun ? t("What they say") : t("Output")), this.lines, this.output);
     this.element = h("section", { class: "watch" }, h("div", { class: "row" }, this.title, h("span", { class: "grow" }), this.pause, this.stop), this.moment, this.banner, this.place, this.source,
       h("div", { class: "columns" },
         h("div", {}, this.table, h("h3", {}, t("Who waits for whom")), this.waits.element),
-        h("div", {}, h("h3", {}, isRun ? t("What they say") : t("Output")), this.lines, this.output)), this.totals);
+        this.said), this.totals);
   }
 
   apply(messages) {
@@ -94,6 +95,7 @@ export class WatchPanel {
     this.output.hidden = !watched.output;
     // Only programs of this house tell what they do.
     this.lines.hidden = !this.isRun && watched.notes.length === 0;
+    this.said.hidden = this.lines.hidden && this.output.hidden;
     if (this.output.textContent !== watched.output) {
       this.output.textContent = watched.output;
       this.output.scrollTop = this.output.scrollHeight;

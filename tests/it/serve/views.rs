@@ -241,6 +241,11 @@ fn any_program_is_watched_and_what_it_writes_is_no_markup() {
     browser.click("[aria-label='zoom in']");
     let label = browser.script("return document.querySelector('.tl-canvas').getAttribute('aria-label')");
     assert!(label.as_str().unwrap().contains("timeline"), "{label}");
+    // On a laptop what the processes wait for is seen without scrolling.
+    browser.width(1024);
+    browser.until(
+        "(() => { const table = document.querySelector('table.processes'); return table.offsetWidth <= table.parentElement.clientWidth + 1; })()",
+    );
     quiet(&browser);
 }
 
