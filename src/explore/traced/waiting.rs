@@ -153,14 +153,16 @@ impl Machine {
                 let is_child = |task: &&super::world::Task| {
                     task.maker == Some(index) && task.process != self.world.task(index).process
                 };
-                let child = self.world.tasks.iter().rev().find(is_child);
+                let has_let_go = |child: &super::world::Task| child.has_executed || !child.is_alive();
                 self.world.task(index).state == State::Frozen
-                    && child.is_some_and(|child| child.has_executed || !child.is_alive())
+                    && self.world.tasks.iter().rev().find(is_child).is_some_and(has_let_go)
+            };
+            let is_alone = |index: usize| {
+                self.world.tasks[index].process == index && self.world.threads(index).count() == 1
             };
             let ends = |index: &usize| {
-                let is_alone =
-                    self.world.tasks[*index].process == *index && self.world.threads(*index).count() == 1;
-                self.world.tasks[*index].is_alive() && self.world.process(*index).is_ending && !is_alone
+                let is_ending = self.world.tasks[*index].is_alive() && self.world.process(*index).is_ending;
+                is_ending && !is_alone(*index)
             };
             if !(0..self.world.tasks.len()).any(|index| ends(&index) || thaws(index)) {
                 break;
