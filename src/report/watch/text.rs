@@ -62,7 +62,7 @@ pub fn heading(report: &WatchReport) -> String {
     if report.lost_records > 0 {
         let _ = writeln!(
             text,
-            "WARNING: {} of {} records were lost: times may be wrong",
+            "WARNING: {} of {} records were lost: times may be wrong, and processes missing",
             report.lost_records,
             report.records + report.lost_records
         );
