@@ -136,10 +136,11 @@ fn process_1() -> Outcome {
             println!("left out: {}", text.trim());
             return Ok(());
         };
-        // Stolen time is counted in steps of 10 ms; the records have it, and the kernel's sums do not.
-        let stolen_ns = match stolen_ns().saturating_sub(before_ns) {
+        // The records have stolen time, and the kernel's sums do not. It is counted in steps of 10 ms, so that less does not
+        // show where there is any.
+        let stolen_ns = match stolen_ns() {
             0 => 0,
-            ns => ns + 10_000_000,
+            ns => ns.saturating_sub(before_ns) + 10_000_000,
         };
         let counts = |line: &str| -> Option<[u64; 3]> {
             let numbers: Vec<u64> = line.split(' ').map_while(|word| word.parse().ok()).collect();
