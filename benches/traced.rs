@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as Bare, Stdio};
 use std::time::{Duration, Instant};
@@ -58,6 +59,13 @@ if __name__ == '__main__':
 
 fn main() {
     proclab::child_entry();
+    let cargos = "LD_LIBRARY_PATH";
+    if std::env::var_os(cargos).is_some() {
+        // In each folder of it the loader of every program would look for every library.
+        let own = std::env::current_exe().expect("this program");
+        let error = Bare::new(own).args(std::env::args_os().skip(1)).env_remove(cargos).exec();
+        panic!("{error}");
+    }
     println!("{} processors", std::thread::available_parallelism().map_or(0, usize::from));
     let scratch = Scratch::new().expect("a folder");
     let supervisor = Supervisor::new().expect("a supervisor");
@@ -145,7 +153,9 @@ fn rules(count: usize) -> String {
 
 fn many_rules(supervisor: &Supervisor, folder: &Path) -> String {
     let command = Command::new(["/usr/bin/make", "-j4"]).directory(folder);
-    let how = Search { time: Some(Duration::from_secs(20)), ..sampled(u64::MAX) };
+    // As the command line searches: some random schedules, then classes, in as many engines as there are processors.
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let how = Search { random: 20, jobs, time: Some(Duration::from_secs(60)), ..whole() };
     let (time, found, first) = search(supervisor, &command, &how);
     let executions = found.sampled + found.executions;
     let rate = executions as f64 * 60.0 / time.as_secs_f64();
