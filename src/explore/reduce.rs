@@ -27,9 +27,7 @@ pub struct Order<'a> {
     /// The tasks that take part, in order, and the events of each.
     tasks: Vec<u32>,
     own: Vec<Vec<usize>>,
-    /// For each event, the number of events of each of these tasks that must happen before it.
-    needs: Vec<Vec<u16>>,
-    /// Of these, for each event, the tasks and numbers from which the others follow.
+    /// For each event, the task and the number of each event on which it depends directly.
     direct: Vec<Vec<(usize, u16)>>,
 }
 
@@ -55,9 +53,10 @@ impl<'a> Order<'a> {
             events,
             own: vec![Vec::new(); tasks.len()],
             tasks,
-            needs: Vec::with_capacity(events.len()),
             direct: Vec::with_capacity(events.len()),
         };
+        // For each event, the number of events of each task that must happen before it.
+        let mut needs: Vec<Vec<u16>> = Vec::with_capacity(events.len());
         let mut place: Vec<(usize, u16)> = Vec::with_capacity(events.len());
         for (position, event) in events.iter().enumerate() {
             let mut need: Vec<u16> = vec![0; order.tasks.len()];
@@ -66,14 +65,14 @@ impl<'a> Order<'a> {
             for earlier in (0..position).rev() {
                 let (task, rank) = place[earlier];
                 if need[task] < rank && event.depends(&events[earlier]) {
-                    for (mine, its) in need.iter_mut().zip(&order.needs[earlier]) {
+                    for (mine, its) in need.iter_mut().zip(&needs[earlier]) {
                         *mine = (*mine).max(*its);
                     }
                     need[task] = need[task].max(rank);
                     direct.push((task, rank));
                 }
             }
-            order.needs.push(need);
+            needs.push(need);
             order.direct.push(direct);
             let task = order.place(event);
             order.own[task].push(position);
@@ -147,9 +146,6 @@ impl<'a> Order<'a> {
             })
             .collect();
         let own = self.own.iter().map(|own| own.iter().copied().filter(is_kept).collect()).collect();
-        let kept_of = |need: &Vec<u16>| {
-            need.iter().zip(&kept).map(|(need, kept)| kept[usize::from(*need)]).collect::<Vec<u16>>()
-        };
         let mut direct: Vec<Vec<(usize, u16)>> = Vec::with_capacity(self.direct.len());
         for needed in &self.direct {
             let mut list: Vec<(usize, u16)> = Vec::with_capacity(needed.len());
@@ -166,13 +162,7 @@ impl<'a> Order<'a> {
             list.dedup();
             direct.push(list);
         }
-        Some(Self {
-            events: self.events,
-            tasks: self.tasks.clone(),
-            own,
-            needs: self.needs.iter().map(kept_of).collect(),
-            direct,
-        })
+        Some(Self { events: self.events, tasks: self.tasks.clone(), own, direct })
     }
 
     fn linear_extensions(&self) -> Size {

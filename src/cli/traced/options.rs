@@ -77,7 +77,7 @@ pub(super) struct Control {
     /// Also try schedules in which a time limit expires although another process could continue
     #[arg(long)]
     timeouts: bool,
-    /// Refuse writes outside the folder (EROFS) instead of reporting them
+    /// Refuse writes outside the folder (EROFS) instead of reporting them, and give no privileges and no network
     #[arg(long)]
     strict: bool,
     /// Bound each execution: processes (alive at once), steps, cpu (seconds per step), calls (between two steps),

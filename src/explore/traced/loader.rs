@@ -26,8 +26,8 @@ const DOES_NOTHING: [u8; 2] = [0x66, 0x90];
 #[derive(Debug, Default)]
 pub(super) struct Loaders {
     known: Option<Loader>,
-    /// Whether a program had none.
-    is_absent: bool,
+    /// Whether a program had another, or none.
+    has_others: bool,
 }
 
 /// The loader of glibc.
@@ -47,29 +47,24 @@ impl Machine {
             return;
         }
         let tid = self.world.tid(index);
-        self.loaders.is_absent |= base == 0;
-        if base != 0 {
-            let head = memory::read(tid, base, HEAD).unwrap_or_default();
-            match &self.loaders.known {
-                Some(known) if known.base == base && known.head == head => {
-                    for address in &known.counters {
-                        // If it fails, the instruction traps.
-                        let _ = memory::replace(tid, *address, READS_COUNTER, DOES_NOTHING);
-                    }
-                    return;
+        let head = memory::read(tid, base, HEAD).unwrap_or_default();
+        match &self.loaders.known {
+            Some(known) if base != 0 && known.base == base && known.head == head => {
+                for address in &known.counters {
+                    // If it fails, the instruction traps.
+                    let _ = memory::replace(tid, *address, READS_COUNTER, DOES_NOTHING);
                 }
-                Some(_) => self.loaders.is_absent = true,
-                None => {
-                    self.loaders.known = text_of(&maps::of(tid), base).map(|text| Loader {
-                        base,
-                        head,
-                        text,
-                        counters: BTreeSet::new(),
-                    })
-                }
+                return;
             }
+            Some(_) => self.loaders.has_others = true,
+            None => match text_of(&maps::of(tid), base) {
+                Some(text) => {
+                    self.loaders.known = Some(Loader { base, head, text, counters: BTreeSet::new() });
+                }
+                None => self.loaders.has_others = true,
+            },
         }
-        if self.loaders.is_absent && self.loaders.known.is_some() {
+        if self.loaders.has_others && self.loaders.known.is_some() {
             self.world.learn(DIFFERS.to_owned());
         }
     }

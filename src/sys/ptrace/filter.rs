@@ -30,8 +30,8 @@ pub struct Rules<'a> {
     pub refused: &'a [i64],
     /// The signals whose new handlers stop.
     pub handlers: Handlers,
-    /// If given, `rt_sigprocmask` passes unless one of its pointers is in one of these ranges, each within 4 GiB.
-    pub masks: Option<&'a [Range<u64>]>,
+    /// `rt_sigprocmask` passes unless one of its pointers is in one of these ranges, each within 4 GiB.
+    pub masks: &'a [Range<u64>],
     /// The instructions of the dynamic loader, within 4 GiB: its calls on descriptors pass, and so do its private mappings.
     pub loader: Option<Range<u64>>,
 }
@@ -78,8 +78,8 @@ impl Filter {
         if let Some(text) = rules.loader.as_ref().filter(|text| is_narrow(text)) {
             program.extend(pass_loader(text));
         }
-        if let Some(ranges) = rules.masks.filter(|ranges| ranges.len() <= MOST_RANGES) {
-            program.extend(pass_masks(ranges));
+        if rules.masks.len() <= MOST_RANGES {
+            program.extend(pass_masks(rules.masks));
         }
         if rules.handlers == Handlers::Children {
             program.extend([

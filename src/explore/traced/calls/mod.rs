@@ -200,7 +200,7 @@ pub(super) fn filter(learned: &BTreeSet<String>, loader: Option<Range<u64>>) -> 
         passed: &passed,
         refused: &REFUSED,
         handlers: if all { Handlers::All } else { Handlers::Children },
-        masks: Some(&watched),
+        masks: &watched,
         loader,
     })
 }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::{Machine, Pid};
 use crate::explore::traced::calls::shared_lock;
 use crate::explore::traced::program;
+use crate::explore::traced::table::DescriptorTable;
 use crate::explore::traced::world::{Call, LockOwner, State, Task};
 
 impl Machine {
@@ -124,6 +125,6 @@ impl Machine {
         let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
         let process = self.world.process_mut(index);
         process.own.retain(|fd| open.contains(fd));
-        process.descriptors.retain(|_| false);
+        process.descriptors = DescriptorTable::default();
     }
 }
